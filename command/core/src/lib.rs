@@ -1,0 +1,1 @@
+//! What may happen: deciders, one file per command.

@@ -1,0 +1,1 @@
+//! The JSON-RPC surface and the sequencer, the only door into the log.

@@ -1,0 +1,9 @@
+//! Traits to the outside world. Adapters implement them; cores and shell only know these.
+
+pub mod clock;
+pub mod effects;
+pub mod sandbox;
+
+pub use clock::{Clock, Ids};
+pub use effects::{EffectOutcome, Effects, Performing};
+pub use sandbox::Sandbox;

@@ -1,0 +1,1 @@
+//! Runs one child process under bubblewrap, or refuses.

@@ -1,0 +1,2 @@
+//! The log in memory.
+pub struct MemoryLog;

@@ -1,0 +1,1 @@
+//! The log on one machine: segmented sled databases.

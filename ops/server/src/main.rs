@@ -1,0 +1,2 @@
+//! The `openclaw` binary: composition root, configuration, HTTP, CLI.
+fn main() {}

@@ -1,0 +1,1 @@
+//! What we show: event to rows, the SQLite store, the worker, generations.

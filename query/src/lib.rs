@@ -1,0 +1,1 @@
+//! What you may ask: GraphQL schema, subscriptions, consistency.

@@ -1,0 +1,1 @@
+//! The import rules of the house as a test.

@@ -1,0 +1,1 @@
+//! End-to-end, fault and hostile-input tests against the real binary.
