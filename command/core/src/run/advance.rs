@@ -1,0 +1,77 @@
+//! Records a step of a run. The step was computed outside the sequencer from the state at a known version; if the
+//! run has moved since, it is refused and computed again.
+
+use alloc::{collections::BTreeSet, vec::Vec};
+
+use openclaw_model::{TaskId, Version, event::run::RunEvent};
+
+use super::{Rejection, State};
+
+pub(super) fn decide(state: &State, from: Version, events: &[RunEvent]) -> Result<Vec<RunEvent>, Rejection> {
+    state.open()?;
+    if from != state.version {
+        return Err(Rejection::Stale { from, actual: state.version });
+    }
+    check(state, events)?;
+    Ok(events.to_vec())
+}
+
+/// The transition table: which events may follow, given the tasks that are open. It refuses all others.
+fn check(state: &State, events: &[RunEvent]) -> Result<(), Rejection> {
+    let mut running = state.input.is_some();
+    let mut open: BTreeSet<TaskId> = state.tasks.keys().copied().collect();
+    let mut last = state.last_task;
+    let mut ended = false;
+    for event in events {
+        let legal = !ended
+            && match event {
+                RunEvent::Running(_) => !core::mem::replace(&mut running, true),
+                RunEvent::TaskStarted(data) => {
+                    last += 1;
+                    running
+                        && data.task.0 == last
+                        && data.parent.is_none_or(|parent| open.contains(&parent))
+                        && open.insert(data.task)
+                }
+                RunEvent::TaskSkipped(data) => {
+                    last += 1;
+                    running && data.task.0 == last && data.parent.is_none_or(|parent| open.contains(&parent))
+                }
+                RunEvent::TaskCompleted(data) => open.remove(&data.task),
+                RunEvent::TaskFaulted(data) => open.remove(&data.task),
+                RunEvent::TaskCancelled(data) => open.remove(&data.task),
+                RunEvent::TaskRetried(data) => open.contains(&data.task),
+                RunEvent::ErrorCaught(data) => open.contains(&data.task),
+                RunEvent::EffectRedispatched(data) => open.contains(&data.task),
+                RunEvent::EffectUnknown(data) => open.contains(&data.task),
+                RunEvent::EventEmitted(data) => open.contains(&data.task),
+                RunEvent::Completed(_) => running && open.is_empty() && !core::mem::replace(&mut ended, true),
+                RunEvent::Faulted(_) => open.is_empty() && !core::mem::replace(&mut ended, true),
+                RunEvent::Cancelled(_) => {
+                    state.cancel.is_some() && open.is_empty() && !core::mem::replace(&mut ended, true)
+                }
+                RunEvent::Started(_) | RunEvent::Signalled(_) | RunEvent::CancelRequested(_) => false,
+            };
+        if !legal {
+            return Err(Rejection::Illegal { what: event.event_type(), task: subject(event) });
+        }
+    }
+    Ok(())
+}
+
+/// The task an event is about; ordinal 0 for the run itself.
+fn subject(event: &RunEvent) -> TaskId {
+    match event {
+        RunEvent::TaskStarted(data) => data.task,
+        RunEvent::TaskSkipped(data) => data.task,
+        RunEvent::TaskCompleted(data) => data.task,
+        RunEvent::TaskFaulted(data) => data.task,
+        RunEvent::TaskCancelled(data) => data.task,
+        RunEvent::TaskRetried(data) => data.task,
+        RunEvent::ErrorCaught(data) => data.task,
+        RunEvent::EffectRedispatched(data) => data.task,
+        RunEvent::EffectUnknown(data) => data.task,
+        RunEvent::EventEmitted(data) => data.task,
+        _ => TaskId(0),
+    }
+}

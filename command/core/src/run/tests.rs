@@ -1,0 +1,182 @@
+//! Given events, when a command comes, then events or a rejection.
+
+use alloc::vec;
+
+use openclaw_model::{
+    Digest,
+    event::run::{
+        EffectClass, EffectUnknown, HttpOutput, HttpRequest, Intent, Request, RunCancelled, RunCompleted,
+        RunRunning, TaskCompleted, TaskStarted, Work, WorkflowRef,
+    },
+};
+use proptest::prelude::*;
+
+use super::*;
+
+fn started() -> RunStarted {
+    RunStarted {
+        workflow: WorkflowRef {
+            namespace: "ns".into(),
+            name: "w".into(),
+            version: "1.0.0".into(),
+            digest: Digest([0; 32]),
+        },
+        definition: None,
+        input: Value::Null,
+        parent: None,
+        deadline: None,
+    }
+}
+
+fn task_started(task: u32, parent: Option<u32>, work: Work) -> RunEvent {
+    RunEvent::TaskStarted(TaskStarted {
+        task: TaskId(task),
+        parent: parent.map(TaskId),
+        name: "t".into(),
+        reference: "/do/0/t".into(),
+        kind: openclaw_model::event::run::TaskKind::Do,
+        iteration: None,
+        attempt: 1,
+        input: Value::Null,
+        raw_input: None,
+        deadline: None,
+        work,
+    })
+}
+
+fn task_completed(task: u32) -> RunEvent {
+    RunEvent::TaskCompleted(TaskCompleted {
+        task: TaskId(task),
+        output: Value::Null,
+        raw_output: None,
+        context: None,
+        then: openclaw_model::event::run::Flow::Continue,
+    })
+}
+
+fn effect() -> Work {
+    Work::Effect(Intent {
+        key: "k".into(),
+        class: EffectClass::Irreversible,
+        request: Request::Http(HttpRequest {
+            method: "POST".into(),
+            url: "http://localhost".into(),
+            headers: Default::default(),
+            query: Default::default(),
+            body: None,
+            output: HttpOutput::Content,
+            redirect: false,
+        }),
+    })
+}
+
+fn given(events: &[RunEvent]) -> State {
+    let mut state = State::default();
+    for (index, event) in events.iter().enumerate() {
+        Run::evolve(&mut state, event, Version(index as u64 + 1), Timestamp::default());
+    }
+    state
+}
+
+fn when(events: &[RunEvent], command: Command) -> Result<Vec<RunEvent>, Rejection> {
+    Run::decide(&given(events), &command, &Facts { now: Timestamp::default() })
+}
+
+fn advance(from: u64, events: Vec<RunEvent>) -> Command {
+    Command::Advance { from: Version(from), events }
+}
+
+fn running() -> Vec<RunEvent> {
+    vec![RunEvent::Started(started()), RunEvent::Running(RunRunning { input: Value::Null })]
+}
+
+#[test]
+fn a_run_starts_once() {
+    assert_eq!(when(&[], Command::Start(started())), Ok(vec![RunEvent::Started(started())]));
+    assert_eq!(when(&running(), Command::Start(started())), Err(Rejection::Exists));
+}
+
+#[test]
+fn a_run_that_does_not_exist_takes_no_signal_no_cancel_and_no_step() {
+    for command in [
+        Command::Signal { name: "s".into(), data: Value::Null },
+        Command::Cancel { reason: None },
+        advance(0, vec![]),
+    ] {
+        assert_eq!(when(&[], command), Err(Rejection::NotFound));
+    }
+}
+
+#[test]
+fn a_step_from_an_old_state_is_refused() {
+    let step = advance(1, vec![task_started(1, None, Work::Steps)]);
+    assert_eq!(when(&running(), step), Err(Rejection::Stale { from: Version(1), actual: Version(2) }));
+}
+
+#[test]
+fn a_step_that_does_not_fit_the_open_tasks_is_refused() {
+    let illegal = [
+        vec![task_started(2, None, Work::Steps)],
+        vec![task_completed(1)],
+        vec![task_started(1, Some(9), Work::Steps)],
+        vec![task_started(1, None, Work::Steps), RunEvent::Completed(RunCompleted { output: Value::Null })],
+        vec![RunEvent::Started(started())],
+        vec![RunEvent::Cancelled(RunCancelled { reason: None })],
+        vec![RunEvent::Running(RunRunning { input: Value::Null })],
+        vec![RunEvent::Completed(RunCompleted { output: Value::Null }), task_started(1, None, Work::Steps)],
+    ];
+    for events in illegal {
+        let result = when(&running(), advance(2, events.clone()));
+        assert!(matches!(result, Err(Rejection::Illegal { .. })), "{events:?}");
+    }
+    let legal = vec![task_started(1, None, Work::Steps), task_completed(1)];
+    assert_eq!(when(&running(), advance(2, legal.clone())), Ok(legal));
+}
+
+#[test]
+fn cancel_is_asked_once_and_not_after_the_end() {
+    let mut history = running();
+    history.extend(when(&history, Command::Cancel { reason: None }).unwrap());
+    assert_eq!(when(&history, Command::Cancel { reason: None }), Ok(vec![]));
+    history.push(RunEvent::Cancelled(RunCancelled { reason: None }));
+    assert_eq!(when(&history, Command::Cancel { reason: None }), Err(Rejection::Final(Status::Cancelled)));
+}
+
+#[test]
+fn an_unknown_effect_suspends_the_run_and_is_owed_no_more() {
+    let mut history = running();
+    history.push(task_started(1, None, effect()));
+    assert_eq!(given(&history).status(), Status::Running);
+    assert!(matches!(pending(&given(&history))[..], [Pending::Effect { task: TaskId(1), .. }]));
+    history.push(RunEvent::EffectUnknown(EffectUnknown { task: TaskId(1) }));
+    assert_eq!(given(&history).status(), Status::Suspended);
+    assert!(pending(&given(&history)).is_empty());
+}
+
+proptest! {
+    /// DESIGN section 5: for every prefix of every history, what is pending is what was asked for and has no
+    /// recorded outcome.
+    #[test]
+    fn pending_effects_are_those_intended_without_outcome(choices in prop::collection::vec(0u8..4, 0..60)) {
+        let mut history = running();
+        let mut owed = alloc::collections::BTreeSet::new();
+        let mut next = 1;
+        for choice in choices {
+            if choice < 2 || owed.is_empty() {
+                history.push(task_started(next, None, effect()));
+                owed.insert(TaskId(next));
+                next += 1;
+            } else {
+                let task = *owed.iter().nth(usize::from(choice) % owed.len()).expect("not empty");
+                history.push(task_completed(task.0));
+                owed.remove(&task);
+            }
+            let state = given(&history);
+            let found: alloc::collections::BTreeSet<_> = pending(&state)
+                .into_iter()
+                .filter_map(|work| match work { Pending::Effect { task, .. } => Some(task), _ => None })
+                .collect();
+            prop_assert_eq!(&found, &owed);
+        }
+    }
+}
