@@ -6,14 +6,16 @@
 
 pub mod conformance;
 pub mod frame;
+pub mod live;
 pub mod memory;
+pub mod record;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use futures_util::Stream;
 use openclaw_model::{CommandId, Digest, Position, Recorded, StreamId, Timestamp, Version};
 
-pub use frame::Frame;
+pub use frame::{Frame, pack};
 pub use memory::MemoryLog;
 
 /// The end of the log.
