@@ -1,0 +1,124 @@
+//! The methods, in jsonrpsee's registry, with the description that `rpc.discover` answers.
+
+use std::{future::Future, sync::Arc};
+
+use jsonrpsee::{Extensions, Methods, RpcModule, types::ErrorObjectOwned};
+use serde_json::value::RawValue;
+
+use super::{
+    commands::Commands,
+    context::{CallContext, Caller, IdempotencyKey},
+    error::Error,
+    methods::{Call, run, session, system, workflow},
+    openrpc::Document,
+    params,
+};
+
+/// The method that describes the others: <https://spec.open-rpc.org/#service-discovery-method>.
+pub(super) const DISCOVER: &str = "rpc.discover";
+
+/// What the transport knows of a call before its params are read.
+#[derive(Clone, Debug)]
+pub(super) struct Scope {
+    pub(super) caller: Caller,
+    /// From the header `Idempotency-Key`.
+    pub(super) key: Option<IdempotencyKey>,
+}
+
+/// Registers every method of `commands`. Answers the registry and the OpenRPC document.
+pub(super) fn build<C: Commands>(commands: Arc<C>, response_bytes: usize) -> (Methods, Arc<RawValue>) {
+    let mut registry =
+        Registry { module: RpcModule::from_arc(commands), document: Document::new(), response_bytes };
+    registry.add::<workflow::Register, _, _>(|c, x, p| async move { c.workflow_register(x, p).await });
+    registry.add::<workflow::Retire, _, _>(|c, x, p| async move { c.workflow_retire(x, p).await });
+    registry.add::<run::Start, _, _>(|c, x, p| async move { c.run_start(x, p).await });
+    registry.add::<run::Cancel, _, _>(|c, x, p| async move { c.run_cancel(x, p).await });
+    registry.add::<run::Signal, _, _>(|c, x, p| async move { c.run_signal(x, p).await });
+    registry.add::<session::Create, _, _>(|c, x, p| async move { c.session_create(x, p).await });
+    registry.add::<session::Message, _, _>(|c, x, p| async move { c.session_message(x, p).await });
+    registry.add::<session::SetState, _, _>(|c, x, p| async move { c.session_set_state(x, p).await });
+    registry.add::<session::End, _, _>(|c, x, p| async move { c.session_end(x, p).await });
+    registry.add::<system::Health, _, _>(|c, x, p| async move { c.system_health(x, p).await });
+    registry.add::<system::Version, _, _>(|c, x, p| async move { c.system_version(x, p).await });
+    registry.finish()
+}
+
+struct Registry<C> {
+    module: RpcModule<C>,
+    document: Document,
+    response_bytes: usize,
+}
+
+impl<C: Commands> Registry<C> {
+    /// Adds the method of `P`.
+    fn add<P, F, Fut>(&mut self, carry_out: F)
+    where
+        P: Call,
+        F: Fn(Arc<C>, CallContext, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<P::Answer, Error>> + Send,
+    {
+        self.document.describe::<P>();
+        let limit = self.response_bytes;
+        self.module
+            .register_async_method(P::NAME, move |params, commands, extensions| {
+                let carry_out = carry_out.clone();
+                async move {
+                    let (context, params) = open::<P>(params.as_str(), &extensions)?;
+                    let answer = carry_out(commands, context, params).await?;
+                    bounded(&answer, limit).map_err(ErrorObjectOwned::from)
+                }
+            })
+            .expect("every method has its own name");
+    }
+
+    fn finish(mut self) -> (Methods, Arc<RawValue>) {
+        let document: Arc<RawValue> = Arc::from(
+            serde_json::value::to_raw_value(&self.document.finish()).expect("a JSON value serialises"),
+        );
+        let answer = Arc::clone(&document);
+        self.module
+            .register_async_method(DISCOVER, move |params, _, _| {
+                let answer = Arc::clone(&answer);
+                async move {
+                    params::read::<system::Health>(params.as_str())?;
+                    Ok::<_, ErrorObjectOwned>((*answer).to_owned())
+                }
+            })
+            .expect("every method has its own name");
+        (self.module.into(), document)
+    }
+}
+
+/// Reads the params and puts together what surrounds the command.
+fn open<P: Call>(text: Option<&str>, extensions: &Extensions) -> Result<(CallContext, P), Error> {
+    let scope = extensions.get::<Scope>().expect("the transport gives every call its scope");
+    let params = params::read::<P>(text)?;
+    let (key, expected) = match params.guard() {
+        // A query has no use for a key; a client that sends one with everything is welcome.
+        None => (None, Default::default()),
+        Some(guard) => (one_key(guard.key, scope.key.as_ref())?, guard.expected),
+    };
+    let digest = params::digest(&params);
+    Ok((CallContext { actor: scope.caller.actor.clone(), idempotency_key: key, expected, digest }, params))
+}
+
+fn one_key(
+    param: Option<&IdempotencyKey>,
+    header: Option<&IdempotencyKey>,
+) -> Result<Option<IdempotencyKey>, Error> {
+    match (param, header) {
+        (Some(param), Some(header)) if param != header => {
+            Err(Error::invalid("idempotencyKey", "differs from the header Idempotency-Key"))
+        }
+        (param, header) => Ok(param.or(header).cloned()),
+    }
+}
+
+/// Serialises an answer, unless it is larger than `limit` bytes.
+fn bounded<A: serde::Serialize>(answer: &A, limit: usize) -> Result<Box<RawValue>, Error> {
+    let text = serde_json::value::to_raw_value(answer).map_err(|error| {
+        tracing::error!(%error, "an answer could not be serialised");
+        Error::Internal
+    })?;
+    if text.get().len() > limit { Err(Error::ResponseTooLarge { limit }) } else { Ok(text) }
+}

@@ -1,0 +1,218 @@
+//! The transport over a fake behind it: what it lets through, and what it answers for itself.
+
+mod conformance;
+mod discover;
+mod hostile;
+mod over_http;
+mod over_websocket;
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Extension, Router, body::Body};
+use http::{Request, StatusCode, header};
+use http_body_util::BodyExt;
+use openclaw_model::{Actor, Digest, Position, SessionId, Version};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+use super::{
+    methods::{run, session, system, workflow},
+    *,
+};
+
+/// Answers at once, but for the calls that a test asks to panic, to wait or to be large.
+struct Fake {
+    calls: Mutex<Vec<CallContext>>,
+    finished: AtomicUsize,
+    /// `session.set_state` waits for a permit of it.
+    gate: Semaphore,
+}
+
+impl Fake {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { calls: Mutex::default(), finished: AtomicUsize::new(0), gate: Semaphore::new(0) })
+    }
+
+    fn note(&self, context: CallContext) {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(context);
+    }
+
+    fn calls(&self) -> Vec<CallContext> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn finished(&self, count: usize) {
+        while self.finished.load(Ordering::SeqCst) < count {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn accepted(session_id: SessionId) -> session::Accepted {
+    session::Accepted { session_id, position: Position(7), stream_version: Version(3) }
+}
+
+impl Commands for Fake {
+    async fn workflow_register(
+        &self,
+        context: CallContext,
+        _: workflow::Register,
+    ) -> Result<workflow::Registered, Error> {
+        self.note(context);
+        Ok(workflow::Registered {
+            namespace: "n".into(),
+            name: "m".into(),
+            version: "1.0.0".into(),
+            digest: Digest([1; 32]),
+            position: Position(7),
+            stream_version: Version(3),
+        })
+    }
+
+    async fn workflow_retire(&self, _: CallContext, _: workflow::Retire) -> Result<workflow::Retired, Error> {
+        Err(Error::Conflict { actual: Version(9) })
+    }
+
+    async fn run_start(&self, _: CallContext, params: run::Start) -> Result<run::Started, Error> {
+        Err(Error::NotFound { what: "workflow", id: params.workflow.map(|it| it.name).unwrap_or_default() })
+    }
+
+    async fn run_cancel(&self, _: CallContext, _: run::Cancel) -> Result<run::Accepted, Error> {
+        Err(Error::Rejected { code: "OC-RUN-001".into(), reason: "the run has ended".into() })
+    }
+
+    async fn run_signal(&self, _: CallContext, _: run::Signal) -> Result<run::Accepted, Error> {
+        Err(Error::ReadOnly { reason: "disk full".into() })
+    }
+
+    async fn session_create(
+        &self,
+        context: CallContext,
+        params: session::Create,
+    ) -> Result<session::Accepted, Error> {
+        self.note(context);
+        Ok(accepted(params.session_id.unwrap_or_else(|| SessionId::new("made").expect("a session id"))))
+    }
+
+    async fn session_message(
+        &self,
+        context: CallContext,
+        params: session::Message,
+    ) -> Result<session::MessageAdded, Error> {
+        self.note(context);
+        let message_id = if params.content == "large" {
+            "x".repeat(3_000)
+        } else {
+            params.content.chars().rev().collect()
+        };
+        Ok(session::MessageAdded {
+            message_id,
+            session_id: params.session_id,
+            position: Position(7),
+            stream_version: Version(3),
+        })
+    }
+
+    async fn session_set_state(
+        &self,
+        context: CallContext,
+        params: session::SetState,
+    ) -> Result<session::Accepted, Error> {
+        self.note(context);
+        self.gate.acquire().await.expect("the gate is never closed").forget();
+        self.finished.fetch_add(1, Ordering::SeqCst);
+        Ok(accepted(params.session_id))
+    }
+
+    async fn session_end(&self, _: CallContext, _: session::End) -> Result<session::Accepted, Error> {
+        panic!("as the test wants")
+    }
+
+    async fn system_health(&self, _: CallContext, _: system::Health) -> Result<system::HealthReport, Error> {
+        Ok(<system::Health as methods::Call>::example().1)
+    }
+
+    async fn system_version(
+        &self,
+        _: CallContext,
+        _: system::Version,
+    ) -> Result<system::VersionReport, Error> {
+        Ok(system::VersionReport { name: "openclaw".into(), version: "0".into(), dsl: "1.0.1".into() })
+    }
+}
+
+/// Small, so that the bounds are met quickly.
+fn limits() -> Limits {
+    Limits {
+        body_bytes: 64 << 10,
+        response_bytes: 2_000,
+        in_flight: 8,
+        socket_in_flight: 4,
+        socket_write: Duration::from_secs(5),
+        ..Limits::default()
+    }
+}
+
+fn caller() -> Caller {
+    Caller { actor: Actor("token:test".into()) }
+}
+
+fn authenticated(rpc: &Rpc) -> Router {
+    rpc.router().layer(Extension(caller()))
+}
+
+/// One POST with a JSON body, straight into the router.
+async fn post(router: &Router, body: impl Into<Body>) -> (StatusCode, String) {
+    post_with(router, &[], body).await
+}
+
+async fn post_with(router: &Router, headers: &[(&str, &str)], body: impl Into<Body>) -> (StatusCode, String) {
+    let mut request = Request::post("/rpc").header(header::CONTENT_TYPE, "application/json");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response =
+        router.clone().oneshot(request.body(body.into()).expect("a request")).await.expect("infallible");
+    let status = response.status();
+    let body = response.into_body().collect().await.expect("a body in memory").to_bytes();
+    (status, String::from_utf8(body.into()).expect("answers are UTF-8"))
+}
+
+fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// A served router on a real socket, for WebSockets.
+struct Served {
+    address: std::net::SocketAddr,
+    _tasks: tokio::task::JoinSet<()>,
+}
+
+impl Served {
+    async fn new(rpc: &Rpc) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let router = authenticated(rpc);
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move { axum::serve(listener, router).await.expect("serves") });
+        Self { address, _tasks: tasks }
+    }
+
+    async fn connect(&self) -> Socket {
+        let url = format!("ws://{}/rpc", self.address);
+        tokio_tungstenite::connect_async(url).await.expect("the handshake is accepted").0
+    }
+}
+
+type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+fn call(id: impl Into<Value>, method: &str, params: Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id.into(), "method": method, "params": params })
+}
