@@ -1,0 +1,112 @@
+//! `openclaw sandbox run`: one command in a sandbox, from a terminal or a script.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use openclaw_ports::{
+    Sandbox,
+    sandbox::{End, Error, Job, Level, Limits},
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::system;
+
+/// The environment a process gets that asks for nothing special: where programs are, a home that is writable, UTF-8.
+#[must_use]
+pub fn default_environment() -> BTreeMap<String, String> {
+    [("PATH", system::PATH), ("HOME", "/tmp"), ("LANG", "C.UTF-8")]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// Runs `command` with `workspace` as its only writable place, prints what it wrote when it has ended, and returns the
+/// exit code for the shell: its own, 128 and the signal, 124 after the wall limit, 130 when interrupted, 125 if the
+/// sandbox cannot be set up, 126 if the job is refused, 127 if there is no such program.
+///
+/// Standard input is empty. The environment is [`default_environment`]. Interrupt and termination kill the tree.
+pub async fn run(
+    sandbox: &dyn Sandbox,
+    level: Level,
+    command: Vec<String>,
+    workspace: PathBuf,
+    limits: Limits,
+) -> i32 {
+    let job = Job { level, command, environment: default_environment(), stdin: None, workspace, limits };
+    let cancel = CancellationToken::new();
+    let running = sandbox.run(job, cancel.clone());
+    let outcome = tokio::select! {
+        outcome = running => outcome,
+        // Dropping the future kills the tree as well; nobody waits for its last output then.
+        () = interrupted() => return 130,
+    };
+    let mut stderr = io::stderr().lock();
+    match outcome {
+        Ok(outcome) => {
+            let _ = io::stdout().lock().write_all(&outcome.stdout);
+            let _ = stderr.write_all(&outcome.stderr);
+            if outcome.truncated {
+                let _ = writeln!(stderr, "openclaw: output above {} bytes was dropped", limits.output_bytes);
+            }
+            if outcome.end == End::WallTime {
+                let _ = writeln!(stderr, "openclaw: killed after {} s", limits.wall.as_secs_f64());
+            }
+            exit_code(outcome.end)
+        }
+        Err(error) => {
+            let _ = writeln!(stderr, "openclaw: {}: {error}", code(&error));
+            match error {
+                Error::Unavailable(_) => 125,
+                Error::Refused(_) => 126,
+                Error::NoProgram(_) => 127,
+            }
+        }
+    }
+}
+
+/// The code under which the error pages explain `error`.
+#[must_use]
+pub const fn code(error: &Error) -> &'static str {
+    match error {
+        Error::Unavailable(_) => "OC-SBX-001",
+        Error::NoProgram(_) => "OC-SBX-002",
+        Error::Refused(_) => "OC-SBX-003",
+    }
+}
+
+const fn exit_code(end: End) -> i32 {
+    match end {
+        End::Exited(code) => code,
+        End::Signalled(signal) => 128 + signal,
+        End::WallTime => 124,
+        End::Cancelled => 130,
+    }
+}
+
+async fn interrupted() {
+    let wait = async |kind| match signal(kind) {
+        Ok(mut signals) => drop(signals.recv().await),
+        // Without a handler the signal ends this process, and the end of the socket kills the tree.
+        Err(_) => std::future::pending().await,
+    };
+    tokio::select! {
+        () = wait(SignalKind::interrupt()) => {}
+        () = wait(SignalKind::terminate()) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_those_of_a_shell() {
+        assert_eq!(exit_code(End::Exited(37)), 37);
+        assert_eq!(exit_code(End::Signalled(9)), 137);
+        assert_eq!(exit_code(End::WallTime), 124);
+    }
+}

@@ -1,0 +1,191 @@
+//! Levels `Strict` and `Relaxed`: the tree lives in a bubblewrap.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Write},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use rustix::{
+    io::{Errno, FdFlags, fcntl_setfd},
+    pipe::{PipeFlags, pipe_with},
+    process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, pidfd_send_signal, wait},
+};
+use serde::Deserialize;
+
+use super::{
+    Wakeup,
+    arguments::{Descriptors, INSIDE_ID, Plan},
+    identity, limits, memory_file, unavailable, wait_for, workspace,
+};
+use crate::protocol::{Report, Request};
+
+/// Signals that end a process by default. A code of 128 and one of these means that signal.
+const DEADLY: [i32; 23] =
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 24, 25, 26, 27, 29, 30, 31];
+
+/// Runs the job in a bubblewrap, as a user that is not root.
+pub(super) fn run(request: &Request) -> Result<Report, Report> {
+    let header = &request.header;
+    std::env::set_current_dir("/").map_err(unavailable("cannot leave the working directory"))?;
+    let source = workspace::hand_over(&header.workspace, header.sandbox_id)?;
+    identity::leave_root(header.sandbox_id).map_err(unavailable("cannot become the sandbox's user"))?;
+
+    let Started { bwrap, mut status, block } = start(request, &source)?;
+    let monitor = Pid::from_child(&bwrap);
+    let first = first_process(&mut status);
+    let wakeup = first.as_ref().map_or(Ok(Wakeup::Ended), |first| {
+        release(first, block, request)?;
+        let pidfd = pidfd_open(monitor, PidfdFlags::empty()).map_err(unavailable("cannot watch bubblewrap"))?;
+        wait_for(pidfd.as_fd()).map_err(unavailable("cannot watch bubblewrap"))
+    });
+    bury(monitor, first.as_ref(), !matches!(wakeup, Ok(Wakeup::Ended)));
+
+    if wakeup? == Wakeup::Kill {
+        return Ok(Report::Killed);
+    }
+    let mut rest = String::new();
+    let _ = status.read_to_string(&mut rest);
+    Ok(match rest.lines().find_map(|line| serde_json::from_str::<ExitCode>(line).ok()) {
+        // Bubblewrap reports a code only if the program was started.
+        Some(ExitCode { code }) if DEADLY.contains(&(code - 128)) => Report::Signalled(code - 128),
+        Some(ExitCode { code }) => Report::Exited(code),
+        None => Report::SetupFailed,
+    })
+}
+
+/// The standard input of the job, empty if it has none.
+pub(super) fn standard_input(request: &Request) -> io::Result<Stdio> {
+    if !request.header.has_stdin {
+        return Ok(Stdio::null());
+    }
+    Ok(memory_file::inherited("stdin", &request.stdin)?.into())
+}
+
+/// A bubblewrap that has been started and waits to be released.
+struct Started {
+    bwrap: std::process::Child,
+    /// What it says about itself.
+    status: BufReader<File>,
+    /// One byte here releases it.
+    block: File,
+}
+
+/// The descriptors of a bubblewrap that is about to start.
+struct Files {
+    inherited: Vec<OwnedFd>,
+    status: OwnedFd,
+    block: OwnedFd,
+}
+
+/// The first process inside, whose death is the death of all.
+struct First {
+    pid: Pid,
+    pidfd: OwnedFd,
+}
+
+#[derive(Deserialize)]
+struct ChildPid {
+    #[serde(rename = "child-pid")]
+    pid: i32,
+}
+
+#[derive(Deserialize)]
+struct ExitCode {
+    #[serde(rename = "exit-code")]
+    code: i32,
+}
+
+fn start(request: &Request, source: &Path) -> Result<Started, Report> {
+    let (mut command, files) = prepare(request, source).map_err(unavailable("cannot prepare the sandbox"))?;
+    let bwrap = command.spawn().map_err(|error| {
+        Report::Unavailable(format!("{} cannot be started: {error}", request.header.bwrap.display()))
+    })?;
+    drop(files.inherited);
+    Ok(Started { bwrap, status: BufReader::new(files.status.into()), block: files.block.into() })
+}
+
+fn prepare(request: &Request, source: &Path) -> io::Result<(Command, Files)> {
+    let header = &request.header;
+    let user = format!("sandbox:x:{INSIDE_ID}:{INSIDE_ID}::/tmp:/bin/sh\n");
+    let filter = memory_file::inherited("filter", &request.filter)?;
+    let passwd = memory_file::inherited("passwd", user.as_bytes())?;
+    let group = memory_file::inherited("group", format!("sandbox:x:{INSIDE_ID}:\n").as_bytes())?;
+    let hosts = memory_file::inherited("hosts", b"127.0.0.1 localhost sandbox\n::1 localhost\n")?;
+    let (status, status_writer) = pipe_with(PipeFlags::empty())?;
+    let (block_reader, block) = pipe_with(PipeFlags::empty())?;
+    // These two ends stay here.
+    fcntl_setfd(&status, FdFlags::CLOEXEC)?;
+    fcntl_setfd(&block, FdFlags::CLOEXEC)?;
+    let plan = Plan {
+        workspace: &header.workspace,
+        source,
+        protected: &workspace::protected(source),
+        environment: &header.environment,
+        descriptors: Descriptors {
+            filter: filter.as_raw_fd(),
+            passwd: passwd.as_raw_fd(),
+            group: group.as_raw_fd(),
+            hosts: hosts.as_raw_fd(),
+            status: status_writer.as_raw_fd(),
+            block: block_reader.as_raw_fd(),
+        },
+    };
+    let options = memory_file::inherited("options", &plan.encode())?;
+    let mut command = Command::new(&header.bwrap);
+    command
+        .arg("--args")
+        .arg(options.as_raw_fd().to_string())
+        .arg("--")
+        .args(&header.command)
+        // Bubblewrap's own process 1 is visible inside, and so is the environment it was started with.
+        .env_clear()
+        .stdin(standard_input(request)?);
+    let inherited = vec![filter, passwd, group, hosts, status_writer, block_reader, options];
+    Ok((command, Files { inherited, status, block }))
+}
+
+/// Waits until the first process exists; none if bubblewrap gave up before.
+fn first_process(status: &mut BufReader<File>) -> Option<First> {
+    let mut line = String::new();
+    status.read_line(&mut line).ok()?;
+    let pid = Pid::from_raw(serde_json::from_str::<ChildPid>(&line).ok()?.pid)?;
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    Some(First { pid, pidfd })
+}
+
+/// Sets the limits and lets the program start.
+///
+/// Limits are set from here and not before bubblewrap starts, for the sake of the limit on processes: set before, it
+/// would be that of the namespace of users as a whole and count every process of the user on the machine, of other
+/// sandboxes too. Set now, it counts within this sandbox.
+fn release(first: &First, mut block: File, request: &Request) -> Result<(), Report> {
+    match limits::apply(Some(first.pid), &request.header.limits) {
+        // Already gone: the status says why.
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(error) => return Err(unavailable("cannot set limits")(error)),
+    }
+    let _ = block.write_all(b"x");
+    Ok(())
+}
+
+/// Kills what is left and waits until nothing is.
+///
+/// The first process cannot be collected before the kernel has collected all others of its namespace. With its
+/// parent gone it is this process's child.
+fn bury(monitor: Pid, first: Option<&First>, kill_monitor: bool) {
+    if let Some(first) = first {
+        let _ = pidfd_send_signal(&first.pidfd, Signal::KILL);
+    }
+    if kill_monitor {
+        let _ = kill_process(monitor, Signal::KILL);
+    }
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Every metric of the sandbox.
+
+use std::time::Duration;
+
+use openclaw_ports::sandbox::{End, Error, Level, Outcome};
+
+/// Processes that were to run, by `level` and `end` (exited, signalled, wall_time, cancelled, unavailable, no_program,
+/// refused).
+pub(crate) const SPAWNS: &str = "openclaw_sandbox_spawns_total";
+
+/// Time from the request to the death of the whole tree, by `level`.
+pub(crate) const DURATION: &str = "openclaw_sandbox_duration_seconds";
+
+/// Runs of which some output was dropped, by `level`.
+pub(crate) const TRUNCATED: &str = "openclaw_sandbox_truncated_outputs_total";
+
+/// Describes the metrics to the installed recorder. Call once, after installing it.
+pub fn describe() {
+    metrics::describe_counter!(SPAWNS, "Sandboxed processes by level and end");
+    metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "Life of a sandboxed process tree");
+    metrics::describe_counter!(TRUNCATED, "Sandboxed processes of which output was dropped");
+}
+
+pub(crate) fn record(level: Level, result: &Result<Outcome, Error>, elapsed: Duration) {
+    let level = name(level);
+    let end = match result {
+        Ok(outcome) => match outcome.end {
+            End::Exited(_) => "exited",
+            End::Signalled(_) => "signalled",
+            End::WallTime => "wall_time",
+            End::Cancelled => "cancelled",
+        },
+        Err(Error::Unavailable(_)) => "unavailable",
+        Err(Error::NoProgram(_)) => "no_program",
+        Err(Error::Refused(_)) => "refused",
+    };
+    metrics::counter!(SPAWNS, "level" => level, "end" => end).increment(1);
+    if let Ok(outcome) = result {
+        metrics::histogram!(DURATION, "level" => level).record(elapsed.as_secs_f64());
+        if outcome.truncated {
+            metrics::counter!(TRUNCATED, "level" => level).increment(1);
+        }
+    }
+}
+
+const fn name(level: Level) -> &'static str {
+    match level {
+        Level::None => "none",
+        Level::Relaxed => "relaxed",
+        Level::Strict => "strict",
+    }
+}

@@ -1,0 +1,188 @@
+//! The filter on system calls: an allow-list, everything else answers ENOSYS.
+//!
+//! ENOSYS and not EPERM, because programs then fall back as they would on an older kernel: libc from `clone3` to
+//! `clone`, Node.js from io_uring to its thread pool. Calls of a foreign architecture (int 0x80) kill the process;
+//! x32 numbers are unknown to the list.
+//!
+//! Invariant: every comparison of an argument is on its lower 32 bits. The kernel truncates these arguments to int,
+//! so a 64-bit comparison can be evaded by setting upper bits (CVE-2019-7303).
+
+mod calls;
+
+use std::collections::BTreeMap;
+
+use openclaw_ports::sandbox::Level;
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
+
+/// Set-user-ID and set-group-ID: a file that carries them is a trap for whoever runs it outside.
+const SET_ID_BITS: u64 = 0o6000;
+
+/// Creates a file: the mode argument counts. `__O_TMPFILE` is the part of `O_TMPFILE` that is not `O_DIRECTORY`.
+const CREATING: u64 = (libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY)) as u64;
+
+/// Every flag with which `clone` makes a namespace.
+const NEW_NAMESPACES: u64 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET) as u64;
+
+/// The program for `level`, as bubblewrap reads it: `struct sock_filter` after `struct sock_filter`.
+///
+/// # Errors
+/// If the compiler has no back end for this architecture.
+pub(crate) fn program(level: Level) -> Result<Vec<u8>, BackendError> {
+    let filter = SeccompFilter::new(
+        rules(level)?,
+        SeccompAction::Errno(libc::ENOSYS.unsigned_abs()),
+        SeccompAction::Allow,
+        TargetArch::try_from(std::env::consts::ARCH)?,
+    )?;
+    let program = BpfProgram::try_from(filter)?;
+    Ok(program
+        .into_iter()
+        .flat_map(|instruction| {
+            let [code0, code1] = instruction.code.to_ne_bytes();
+            let [k0, k1, k2, k3] = instruction.k.to_ne_bytes();
+            [code0, code1, instruction.jt, instruction.jf, k0, k1, k2, k3]
+        })
+        .collect())
+}
+
+fn rules(level: Level) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = calls::always().map(|number| (number, Vec::new())).collect();
+
+    rules.insert(libc::SYS_clone, vec![any_of_bits(0, NEW_NAMESPACES, 0)?]);
+    rules.insert(
+        libc::SYS_ioctl,
+        vec![SeccompRule::new(vec![
+            compare(1, SeccompCmpOp::Ne, libc::TIOCSTI)?,
+            compare(1, SeccompCmpOp::Ne, libc::TIOCLINUX)?,
+        ])?],
+    );
+    // The query and the default; everything else (no address randomisation, read implies exec) is for exploits.
+    rules.insert(
+        libc::SYS_personality,
+        vec![equals(0, 0)?, equals(0, u64::from(u32::MAX))?],
+    );
+    rules.insert(libc::SYS_socket, sockets(level)?);
+    rules.insert(libc::SYS_socketpair, vec![equals(0, libc::AF_UNIX as u64)?]);
+
+    rules.insert(libc::SYS_openat, opening(2, 3)?);
+    rules.insert(libc::SYS_mkdirat, vec![any_of_bits(2, SET_ID_BITS, 0)?]);
+    rules.insert(libc::SYS_fchmod, vec![any_of_bits(1, SET_ID_BITS, 0)?]);
+    rules.insert(libc::SYS_fchmodat, vec![any_of_bits(2, SET_ID_BITS, 0)?]);
+    rules.insert(libc::SYS_mknodat, regular_file(2)?);
+    #[cfg(target_arch = "x86_64")]
+    {
+        rules.insert(libc::SYS_open, opening(1, 2)?);
+        rules.insert(libc::SYS_creat, vec![any_of_bits(1, SET_ID_BITS, 0)?]);
+        rules.insert(libc::SYS_mkdir, vec![any_of_bits(1, SET_ID_BITS, 0)?]);
+        rules.insert(libc::SYS_chmod, vec![any_of_bits(1, SET_ID_BITS, 0)?]);
+        rules.insert(libc::SYS_mknod, regular_file(1)?);
+    }
+    Ok(rules)
+}
+
+/// Local sockets; and at `Relaxed` TCP and UDP, which lead nowhere but to the sandbox's own loopback.
+fn sockets(level: Level) -> Result<Vec<SeccompRule>, BackendError> {
+    /// The low bits of the type argument; above them are SOCK_NONBLOCK and SOCK_CLOEXEC.
+    const TYPE_BITS: u64 = 0xf;
+    let mut rules = vec![equals(0, libc::AF_UNIX as u64)?];
+    if level == Level::Relaxed {
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM] {
+                rules.push(SeccompRule::new(vec![
+                    compare(0, SeccompCmpOp::Eq, family as u64)?,
+                    compare(1, SeccompCmpOp::MaskedEq(TYPE_BITS), kind as u64)?,
+                ])?);
+            }
+        }
+    }
+    Ok(rules)
+}
+
+/// Opens what exists, or creates something without set-id bits.
+fn opening(flags: u8, mode: u8) -> Result<Vec<SeccompRule>, BackendError> {
+    Ok(vec![any_of_bits(flags, CREATING, 0)?, any_of_bits(mode, SET_ID_BITS, 0)?])
+}
+
+/// Makes a plain file: no device, FIFO or socket node that could hang or mislead who looks at the workspace later.
+fn regular_file(mode: u8) -> Result<Vec<SeccompRule>, BackendError> {
+    let mask = u64::from(libc::S_IFMT) | SET_ID_BITS;
+    Ok(vec![any_of_bits(mode, mask, u64::from(libc::S_IFREG))?, any_of_bits(mode, mask, 0)?])
+}
+
+fn equals(argument: u8, value: u64) -> Result<SeccompRule, BackendError> {
+    SeccompRule::new(vec![compare(argument, SeccompCmpOp::Eq, value)?])
+}
+
+fn any_of_bits(argument: u8, mask: u64, value: u64) -> Result<SeccompRule, BackendError> {
+    SeccompRule::new(vec![compare(argument, SeccompCmpOp::MaskedEq(mask), value)?])
+}
+
+fn compare(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompCondition, BackendError> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dangerous_calls_are_in_no_list() {
+        let rules = rules(Level::Relaxed).unwrap();
+        for (name, number) in [
+            ("ptrace", libc::SYS_ptrace),
+            ("process_vm_readv", libc::SYS_process_vm_readv),
+            ("process_vm_writev", libc::SYS_process_vm_writev),
+            ("pidfd_getfd", libc::SYS_pidfd_getfd),
+            ("kcmp", libc::SYS_kcmp),
+            ("io_uring_setup", libc::SYS_io_uring_setup),
+            ("keyctl", libc::SYS_keyctl),
+            ("add_key", libc::SYS_add_key),
+            ("request_key", libc::SYS_request_key),
+            ("bpf", libc::SYS_bpf),
+            ("perf_event_open", libc::SYS_perf_event_open),
+            ("userfaultfd", libc::SYS_userfaultfd),
+            ("mount", libc::SYS_mount),
+            ("umount2", libc::SYS_umount2),
+            ("move_mount", libc::SYS_move_mount),
+            ("open_tree", libc::SYS_open_tree),
+            ("pivot_root", libc::SYS_pivot_root),
+            ("chroot", libc::SYS_chroot),
+            ("setns", libc::SYS_setns),
+            ("unshare", libc::SYS_unshare),
+            ("clone3", libc::SYS_clone3),
+            ("openat2", libc::SYS_openat2),
+            ("open_by_handle_at", libc::SYS_open_by_handle_at),
+            ("name_to_handle_at", libc::SYS_name_to_handle_at),
+            ("memfd_create", libc::SYS_memfd_create),
+            ("shmget", libc::SYS_shmget),
+            ("mq_open", libc::SYS_mq_open),
+        ] {
+            assert!(!rules.contains_key(&number), "{name} is allowed");
+        }
+    }
+
+    #[test]
+    fn the_program_is_whole_instructions_and_fits_the_kernel() {
+        for level in [Level::Strict, Level::Relaxed] {
+            let program = program(level).unwrap();
+            assert_eq!(program.len() % 8, 0);
+            let instructions = program.len() / 8;
+            assert!((500..4096).contains(&instructions), "{instructions} instructions");
+        }
+    }
+
+    #[test]
+    fn only_relaxed_has_internet_sockets() {
+        assert_eq!(sockets(Level::Strict).unwrap().len(), 1);
+        assert_eq!(sockets(Level::Relaxed).unwrap().len(), 5);
+    }
+}
