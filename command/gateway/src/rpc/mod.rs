@@ -10,10 +10,10 @@
 //! lies in front of the transport and cannot be forgotten.
 
 mod commands;
-mod context;
+pub mod context;
 mod dispatch;
 mod envelope;
-mod error;
+pub mod error;
 mod json;
 mod limits;
 pub mod methods;
@@ -24,7 +24,7 @@ mod post;
 mod registry;
 #[cfg(test)]
 mod tests;
-mod wait;
+pub mod wait;
 mod websocket;
 
 use std::sync::Arc;
