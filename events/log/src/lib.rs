@@ -102,6 +102,10 @@ pub type Batches = Pin<Box<dyn Stream<Item = Result<Batch, ReadError>> + Send>>;
 pub trait EventLog: Send + Sync + 'static {
     /// Appends `frames`, which must follow `expected`, with one fsync for all. Durable when it returns.
     ///
+    /// An append takes its place when this is called, not when the future is first polled, and dropping the future
+    /// does not take it back. So a writer may have several in flight, each expecting the head that the one before
+    /// will make; if one fails, those behind it are refused.
+    ///
     /// # Errors
     /// See [`AppendError`].
     fn append(

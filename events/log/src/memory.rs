@@ -78,6 +78,35 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn append(&self, frames: &[Frame], expected: Head) -> Result<Head, AppendError> {
+        let mut state = self.state();
+        if let Some(reason) = &state.read_only {
+            return Err(AppendError::ReadOnly(Arc::clone(reason)));
+        }
+        let actual = self.live.head();
+        if expected != actual || !frame::follow(actual, frames) {
+            return Err(AppendError::WrongHead { expected, actual });
+        }
+        if let Some(reason) = state.fail_next.take() {
+            state.read_only = Some(Arc::clone(&reason));
+            return Err(AppendError::Storage(reason));
+        }
+        let Some(newest) = frames.last() else { return Ok(actual) };
+        let head = newest.head();
+        for frame in frames {
+            state.frames.push((frame.first(), Arc::clone(frame.bytes())));
+            for blob in frame.blobs() {
+                state.blobs.insert(blob.digest, Arc::clone(&blob.content));
+            }
+            for event in frame.events().iter() {
+                state.streams.entry(event.stream.clone()).or_default().push(event.position);
+                state.commands.entry(event.command).or_insert(event.position);
+            }
+        }
+        self.live.publish(frames.iter().map(|frame| Arc::clone(frame.events())), head);
+        Ok(head)
+    }
+
     /// Reads the frame with `position`, from the stored bytes.
     fn frame_at(&self, position: Position) -> Result<Arc<[Recorded]>, ReadError> {
         let state = self.state();
@@ -109,33 +138,12 @@ fn damaged(position: Position, reason: &dyn std::fmt::Display) -> ReadError {
 }
 
 impl EventLog for MemoryLog {
-    async fn append(&self, frames: Vec<Frame>, expected: Head) -> Result<Head, AppendError> {
-        let mut state = self.shared.state();
-        if let Some(reason) = &state.read_only {
-            return Err(AppendError::ReadOnly(Arc::clone(reason)));
-        }
-        let actual = self.shared.live.head();
-        if expected != actual || !frame::follow(actual, &frames) {
-            return Err(AppendError::WrongHead { expected, actual });
-        }
-        if let Some(reason) = state.fail_next.take() {
-            state.read_only = Some(Arc::clone(&reason));
-            return Err(AppendError::Storage(reason));
-        }
-        let Some(newest) = frames.last() else { return Ok(actual) };
-        let head = newest.head();
-        for frame in &frames {
-            state.frames.push((frame.first(), Arc::clone(frame.bytes())));
-            for blob in frame.blobs() {
-                state.blobs.insert(blob.digest, Arc::clone(&blob.content));
-            }
-            for event in frame.events().iter() {
-                state.streams.entry(event.stream.clone()).or_default().push(event.position);
-                state.commands.entry(event.command).or_insert(event.position);
-            }
-        }
-        self.shared.live.publish(frames.iter().map(|frame| Arc::clone(frame.events())), head);
-        Ok(head)
+    fn append(
+        &self,
+        frames: Vec<Frame>,
+        expected: Head,
+    ) -> impl Future<Output = Result<Head, AppendError>> + Send {
+        std::future::ready(self.shared.append(&frames, expected))
     }
 
     fn read(&self, from: Position) -> Batches {

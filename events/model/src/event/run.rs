@@ -86,9 +86,6 @@ pub struct RunStarted {
     /// Who waits for it, for a child run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<ParentTask>,
-    /// When the whole run times out, if it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline: Option<Timestamp>,
 }
 
 /// The first task may start.
@@ -96,6 +93,9 @@ pub struct RunStarted {
 pub struct RunRunning {
     /// Transformed input.
     pub input: Value,
+    /// When the whole run times out, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
 }
 
 /// The kinds of task of the DSL.
