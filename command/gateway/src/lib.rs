@@ -1,1 +1,14 @@
 //! The JSON-RPC surface and the sequencer, the only door into the log.
+
+pub mod definitions;
+pub mod ends;
+pub mod metrics;
+pub mod rpc;
+pub mod runs;
+pub mod sequencer;
+pub mod service;
+
+pub use definitions::Definitions;
+pub use ends::Ends;
+pub use sequencer::Sequencer;
+pub use service::Service;

@@ -1,4 +1,8 @@
 //! The Serverless Workflow DSL 1.0: typed model, validation, expressions, and the pure stepper.
 
 pub mod definition;
+pub mod duration;
+pub mod error;
 pub mod expression;
+pub mod stepper;
+mod suggest;

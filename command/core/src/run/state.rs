@@ -190,6 +190,8 @@ pub enum Phase {
     Trying {
         /// Which attempt, from 1.
         attempt: u32,
+        /// When it began.
+        since: Timestamp,
     },
     /// A `try` waits before it runs its tasks again.
     BackingOff {
@@ -274,12 +276,14 @@ impl State {
                 self.definition = data.definition.clone().map(Arc::new);
                 self.raw_input = Arc::new(data.input.clone());
                 self.started_at = at;
-                self.deadline = data.deadline;
                 self.parent = data.parent;
             }
-            RunEvent::Running(data) => self.input = Some(Arc::new(data.input.clone())),
+            RunEvent::Running(data) => {
+                self.input = Some(Arc::new(data.input.clone()));
+                self.deadline = data.deadline;
+            }
             RunEvent::TaskStarted(data) => self.start(data, at),
-            RunEvent::TaskSkipped(data) => self.skip(data),
+            RunEvent::TaskSkipped(data) => self.skip(data, at),
             RunEvent::TaskCompleted(data) => {
                 if let Some(context) = &data.context {
                     self.context = Arc::new(context.clone());
@@ -323,7 +327,14 @@ impl State {
     }
 
     /// A child of `parent` begins: the task above moves on to its branch, iteration or attempt.
-    fn begin_round(&mut self, parent: Option<TaskId>, reference: &str, iteration: Option<u32>, attempt: u32) {
+    fn begin_round(
+        &mut self,
+        parent: Option<TaskId>,
+        reference: &str,
+        iteration: Option<u32>,
+        attempt: u32,
+        at: Timestamp,
+    ) {
         let Some(task) = parent.and_then(|id| self.tasks.get_mut(&id)) else { return };
         match &mut task.phase {
             Phase::Branches { started, .. } => {
@@ -336,7 +347,7 @@ impl State {
                 task.scope.last = None;
             }
             Phase::BackingOff { attempt: due_attempt, .. } if *due_attempt == attempt => {
-                task.phase = Phase::Trying { attempt };
+                task.phase = Phase::Trying { attempt, since: at };
             }
             _ => {}
         }
@@ -344,7 +355,7 @@ impl State {
 
     fn start(&mut self, data: &TaskStarted, at: Timestamp) {
         let path = self.path_of(data.parent, &data.name, data.iteration);
-        self.begin_round(data.parent, &data.reference, data.iteration, data.attempt);
+        self.begin_round(data.parent, &data.reference, data.iteration, data.attempt, at);
         self.last_task = self.last_task.max(data.task.0);
         if let Some(scope) = self.scope_mut(data.parent) {
             scope.open += 1;
@@ -352,7 +363,7 @@ impl State {
         }
         let input = Arc::new(data.input.clone());
         let phase = match &data.work {
-            Work::Steps if data.kind == TaskKind::Try => Phase::Trying { attempt: 1 },
+            Work::Steps if data.kind == TaskKind::Try => Phase::Trying { attempt: 1, since: at },
             Work::Steps => Phase::Steps,
             Work::Loop { items } => Phase::Loop { items: items.clone().into(), index: None },
             Work::Branches { count, compete } => {
@@ -379,8 +390,8 @@ impl State {
         self.tasks.insert(data.task, task);
     }
 
-    fn skip(&mut self, data: &TaskSkipped) {
-        self.begin_round(data.parent, &data.reference, data.iteration, data.attempt);
+    fn skip(&mut self, data: &TaskSkipped, at: Timestamp) {
+        self.begin_round(data.parent, &data.reference, data.iteration, data.attempt, at);
         self.last_task = self.last_task.max(data.task.0);
         let output = Arc::new(data.output.clone());
         self.record(data.parent, &data.name, &data.reference, output, Flow::Continue);

@@ -24,7 +24,6 @@ fn started() -> RunStarted {
         definition: None,
         input: Value::Null,
         parent: None,
-        deadline: None,
     }
 }
 
@@ -87,7 +86,7 @@ fn advance(from: u64, events: Vec<RunEvent>) -> Command {
 }
 
 fn running() -> Vec<RunEvent> {
-    vec![RunEvent::Started(started()), RunEvent::Running(RunRunning { input: Value::Null })]
+    vec![RunEvent::Started(started()), RunEvent::Running(RunRunning { input: Value::Null, deadline: None })]
 }
 
 #[test]
@@ -122,7 +121,7 @@ fn a_step_that_does_not_fit_the_open_tasks_is_refused() {
         vec![task_started(1, None, Work::Steps), RunEvent::Completed(RunCompleted { output: Value::Null })],
         vec![RunEvent::Started(started())],
         vec![RunEvent::Cancelled(RunCancelled { reason: None })],
-        vec![RunEvent::Running(RunRunning { input: Value::Null })],
+        vec![RunEvent::Running(RunRunning { input: Value::Null, deadline: None })],
         vec![RunEvent::Completed(RunCompleted { output: Value::Null }), task_started(1, None, Work::Steps)],
     ];
     for events in illegal {

@@ -1,0 +1,62 @@
+//! All commands and all rejections, by family.
+
+use openclaw_core::{run, session, workflow};
+
+/// A command for a stream of its family.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// For a run.
+    Run(run::Command),
+    /// For a session.
+    Session(session::Command),
+    /// For a workflow.
+    Workflow(workflow::Command),
+}
+
+impl From<run::Command> for Command {
+    fn from(command: run::Command) -> Self {
+        Self::Run(command)
+    }
+}
+
+impl From<session::Command> for Command {
+    fn from(command: session::Command) -> Self {
+        Self::Session(command)
+    }
+}
+
+impl From<workflow::Command> for Command {
+    fn from(command: workflow::Command) -> Self {
+        Self::Workflow(command)
+    }
+}
+
+/// Why the state of a stream does not allow a command.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Rejection {
+    /// A run's.
+    #[error(transparent)]
+    Run(#[from] run::Rejection),
+    /// A session's.
+    #[error(transparent)]
+    Session(#[from] session::Rejection),
+    /// A workflow's.
+    #[error(transparent)]
+    Workflow(#[from] workflow::Rejection),
+    /// The command belongs to another kind of stream. `OC-CMD-005`.
+    #[error("the command does not belong to this kind of stream")]
+    WrongStream,
+}
+
+impl Rejection {
+    /// The code of the error page.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Run(rejection) => rejection.code(),
+            Self::Session(rejection) => rejection.code(),
+            Self::Workflow(rejection) => rejection.code(),
+            Self::WrongStream => "OC-CMD-005",
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Folded states of streams: a bounded cache over the log.
+
+use std::num::NonZeroUsize;
+
+use futures_util::StreamExt;
+use lru::LruCache;
+use openclaw_core::{Decider, Facts, run, session, workflow};
+use openclaw_log::{EventLog, StreamHead};
+use openclaw_model::{Event, Position, StreamId, StreamKind, Timestamp, Version};
+
+use super::{Command, Refused, Rejection};
+
+/// Invariant: larger than the number of commands that can be decided but not yet durable, so that the state of a
+/// stream with such commands is never evicted and folded again without them.
+const CACHED: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
+
+/// The state of one stream.
+pub(super) struct Cached {
+    state: State,
+    pub(super) head: StreamHead,
+}
+
+enum State {
+    Run(Box<run::State>),
+    Session(session::State),
+    Workflow(workflow::State),
+}
+
+impl Cached {
+    fn new(kind: StreamKind) -> Self {
+        let state = match kind {
+            StreamKind::Run => State::Run(Box::default()),
+            StreamKind::Session => State::Session(session::State::default()),
+            StreamKind::Workflow => State::Workflow(workflow::State::default()),
+        };
+        Self { state, head: StreamHead { version: Version::NONE, position: Position::START } }
+    }
+
+    /// What `command` leads to in this state.
+    pub(super) fn decide(&self, command: &Command, facts: &Facts) -> Result<Vec<Event>, Rejection> {
+        fn typed<E: Into<Event>>(events: Vec<E>) -> Vec<Event> {
+            events.into_iter().map(Into::into).collect()
+        }
+        match (&self.state, command) {
+            (State::Run(state), Command::Run(command)) => {
+                Ok(typed(run::Run::decide(state, command, facts)?))
+            }
+            (State::Session(state), Command::Session(command)) => {
+                Ok(typed(session::Session::decide(state, command, facts)?))
+            }
+            (State::Workflow(state), Command::Workflow(command)) => {
+                Ok(typed(workflow::Workflow::decide(state, command, facts)?))
+            }
+            _ => Err(Rejection::WrongStream),
+        }
+    }
+
+    /// Folds an event in, which stands at `head` in its stream.
+    pub(super) fn evolve(&mut self, event: &Event, head: StreamHead, at: Timestamp) {
+        self.head = head;
+        match (&mut self.state, event) {
+            (State::Run(state), Event::Run(event)) => run::Run::evolve(state, event, head.version, at),
+            (State::Session(state), Event::Session(event)) => {
+                session::Session::evolve(state, event, head.version, at);
+            }
+            (State::Workflow(state), Event::Workflow(event)) => {
+                workflow::Workflow::evolve(state, event, head.version, at);
+            }
+            // An event of another family cannot stand in the stream: `decide` made it or `load` checked it.
+            _ => {}
+        }
+    }
+
+    /// Whether nothing can be decided for the stream any more, so that it need not stay in memory.
+    fn is_final(&self) -> bool {
+        matches!(&self.state, State::Run(state) if state.end.is_some())
+    }
+}
+
+/// The cache.
+pub(super) struct States {
+    cache: LruCache<StreamId, Cached>,
+}
+
+impl States {
+    pub(super) fn new() -> Self {
+        Self { cache: LruCache::new(CACHED) }
+    }
+
+    /// The state of `stream`, folded from the log if it is not cached.
+    pub(super) async fn load<L: EventLog>(
+        &mut self,
+        log: &L,
+        stream: &StreamId,
+    ) -> Result<&mut Cached, Refused> {
+        if !self.cache.contains(stream) {
+            let mut cached = Cached::new(stream.kind());
+            if log.stream_head(stream)?.is_some() {
+                let mut history = log.read_stream(stream, Version(1));
+                while let Some(batch) = history.next().await {
+                    for recorded in batch?.iter() {
+                        let event =
+                            recorded.decode().map_err(|error| Refused::Unreadable(error.to_string()))?;
+                        let head = StreamHead { version: recorded.version, position: recorded.position };
+                        cached.evolve(&event, head, recorded.at);
+                    }
+                }
+            }
+            self.cache.put(stream.clone(), cached);
+        }
+        Ok(self.cache.get_mut(stream).expect("it was put there just now"))
+    }
+
+    /// Forgets `stream` if nothing can be decided for it any more. Called once its events are durable.
+    pub(super) fn settle(&mut self, stream: &StreamId) {
+        if self.cache.peek(stream).is_some_and(Cached::is_final) {
+            self.cache.pop(stream);
+        }
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.cache.clear();
+    }
+}

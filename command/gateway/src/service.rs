@@ -1,0 +1,195 @@
+//! The methods over the sequencer: parameters become commands, what they led to becomes answers.
+
+mod answer;
+mod run;
+mod session;
+mod system;
+mod workflow;
+
+use std::sync::Arc;
+
+use openclaw_log::EventLog;
+use openclaw_model::{Actor, CommandId, Position, StreamId, envelope::Causality};
+use openclaw_ports::Ids;
+use uuid::Uuid;
+
+use crate::{
+    Definitions, Ends, Sequencer,
+    rpc::{
+        self, Commands,
+        context::{CallContext, ExpectedVersion},
+        methods,
+    },
+    sequencer::{Accepted, Command, Expected, Submission},
+};
+
+/// Carries the methods out.
+pub struct Service<L> {
+    log: Arc<L>,
+    sequencer: Sequencer,
+    definitions: Arc<Definitions<L>>,
+    ends: Arc<Ends>,
+    ids: Arc<dyn Ids>,
+    projected: Arc<dyn Fn() -> Position + Send + Sync>,
+}
+
+impl<L> std::fmt::Debug for Service<L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").finish_non_exhaustive()
+    }
+}
+
+impl<L: EventLog> Service<L> {
+    /// Puts the parts together. `projected` says how far the read model is.
+    pub fn new(
+        log: Arc<L>,
+        sequencer: Sequencer,
+        definitions: Arc<Definitions<L>>,
+        ends: Arc<Ends>,
+        ids: Arc<dyn Ids>,
+        projected: Arc<dyn Fn() -> Position + Send + Sync>,
+    ) -> Self {
+        Self { log, sequencer, definitions, ends, ids, projected }
+    }
+
+    /// Submits `command` for the caller in `context`.
+    async fn submit(
+        &self,
+        context: &CallContext,
+        stream: StreamId,
+        command: impl Into<Command>,
+        correlation: Option<Uuid>,
+    ) -> Result<Accepted, rpc::Error> {
+        let submission = Submission {
+            stream,
+            command: command.into(),
+            id: self.command_id(context),
+            digest: context.digest,
+            keyed: context.idempotency_key.is_some(),
+            expected: match context.expected {
+                ExpectedVersion::Any => Expected::Any,
+                ExpectedVersion::None => Expected::NoStream,
+                ExpectedVersion::Exact(version) => Expected::Exact(version),
+            },
+            actor: context.actor.clone(),
+            causality: Causality { causation: None, correlation },
+        };
+        self.sequencer.submit(submission).await.map_err(answer::refused)
+    }
+
+    /// The first answer to the command in `context`, if it has a key that was used before.
+    async fn recall(&self, context: &CallContext) -> Result<Option<Accepted>, rpc::Error> {
+        if context.idempotency_key.is_none() {
+            return Ok(None);
+        }
+        let id = self.command_id(context);
+        self.sequencer.recall(id, context.digest).await.map_err(answer::refused)
+    }
+
+    fn command_id(&self, context: &CallContext) -> CommandId {
+        match &context.idempotency_key {
+            Some(key) => keyed_command(&context.actor, key.as_str()),
+            None => CommandId(*self.ids.next().as_bytes()),
+        }
+    }
+}
+
+/// The id of the command that `actor` sends under `key`: the same for a repetition.
+#[must_use]
+pub fn keyed_command(actor: &Actor, key: &str) -> CommandId {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(actor.0.as_bytes()).update(&[0]).update(key.as_bytes());
+    let mut id = [0; 16];
+    hasher.finalize_xof().fill(&mut id);
+    CommandId(id)
+}
+
+impl<L: EventLog> Commands for Service<L> {
+    async fn workflow_register(
+        &self,
+        context: CallContext,
+        params: methods::workflow::Register,
+    ) -> Result<methods::workflow::Registered, rpc::Error> {
+        self.register(context, params).await
+    }
+
+    async fn workflow_retire(
+        &self,
+        context: CallContext,
+        params: methods::workflow::Retire,
+    ) -> Result<methods::workflow::Retired, rpc::Error> {
+        self.retire(context, params).await
+    }
+
+    async fn run_start(
+        &self,
+        context: CallContext,
+        params: methods::run::Start,
+    ) -> Result<methods::run::Started, rpc::Error> {
+        self.start(context, params).await
+    }
+
+    async fn run_cancel(
+        &self,
+        context: CallContext,
+        params: methods::run::Cancel,
+    ) -> Result<methods::run::Accepted, rpc::Error> {
+        self.cancel(context, params).await
+    }
+
+    async fn run_signal(
+        &self,
+        context: CallContext,
+        params: methods::run::Signal,
+    ) -> Result<methods::run::Accepted, rpc::Error> {
+        self.signal(context, params).await
+    }
+
+    async fn session_create(
+        &self,
+        context: CallContext,
+        params: methods::session::Create,
+    ) -> Result<methods::session::Accepted, rpc::Error> {
+        self.create(context, params).await
+    }
+
+    async fn session_message(
+        &self,
+        context: CallContext,
+        params: methods::session::Message,
+    ) -> Result<methods::session::MessageAdded, rpc::Error> {
+        self.message(context, params).await
+    }
+
+    async fn session_set_state(
+        &self,
+        context: CallContext,
+        params: methods::session::SetState,
+    ) -> Result<methods::session::Accepted, rpc::Error> {
+        self.set_state(context, params).await
+    }
+
+    async fn session_end(
+        &self,
+        context: CallContext,
+        params: methods::session::End,
+    ) -> Result<methods::session::Accepted, rpc::Error> {
+        self.end(context, params).await
+    }
+
+    async fn system_health(
+        &self,
+        _: CallContext,
+        _: methods::system::Health,
+    ) -> Result<methods::system::HealthReport, rpc::Error> {
+        Ok(self.health())
+    }
+
+    async fn system_version(
+        &self,
+        _: CallContext,
+        _: methods::system::Version,
+    ) -> Result<methods::system::VersionReport, rpc::Error> {
+        Ok(system::version())
+    }
+}

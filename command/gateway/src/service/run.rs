@@ -1,0 +1,154 @@
+//! `run.start`, `run.cancel` and `run.signal`.
+
+use openclaw_core::run::{Command, End, State, Status};
+use openclaw_log::EventLog;
+use openclaw_model::{
+    RunId, StreamId,
+    event::run::{RunStarted, WorkflowRef},
+};
+use serde_json::{Map, Value};
+
+use super::{Service, answer};
+use crate::{
+    rpc::{
+        Error,
+        context::CallContext,
+        methods::{
+            Document,
+            run::{Accepted, Cancel, Signal, Start, Started, Status as Shown},
+        },
+        wait::Span,
+    },
+    runs::{self, Folded},
+    sequencer,
+};
+
+impl<L: EventLog> Service<L> {
+    pub(super) async fn start(&self, context: CallContext, params: Start) -> Result<Started, Error> {
+        let run = RunId(self.ids.next());
+        // Before the definition is looked up: a repetition is answered even if it cannot be started any more.
+        let (run, accepted) = match self.recall(&context).await? {
+            Some(first) => (run_of(&first)?, first),
+            None => {
+                let started = self.started(&params).await?;
+                let stream = StreamId::run(run);
+                let accepted = self.submit(&context, stream, Command::Start(started), Some(run.0)).await?;
+                (run_of(&accepted)?, accepted)
+            }
+        };
+        let Some(Span(wait)) = params.wait else {
+            return Ok(Started {
+                run_id: run,
+                status: Shown::Pending,
+                output: None,
+                error: None,
+                position: accepted.position,
+                stream_version: accepted.stream_version,
+            });
+        };
+        let mut ended = self.ends.watch(run);
+        let mut folded = self.fold(run).await?;
+        if folded.state.end.is_none() && tokio::time::timeout(wait, ended.wait_for(|ended| *ended)).await.is_ok() {
+            folded = self.fold(run).await?;
+        }
+        Ok(shown(run, folded))
+    }
+
+    /// The event that `params` ask for, with its definition found or compiled.
+    async fn started(&self, params: &Start) -> Result<RunStarted, Error> {
+        let (workflow, definition) = match (&params.workflow, &params.definition) {
+            (Some(workflow), _) => {
+                let (reference, _) = self
+                    .definitions
+                    .startable(&workflow.namespace, &workflow.name, workflow.version.as_deref())
+                    .await
+                    .map_err(answer::missing)?;
+                (reference, None)
+            }
+            (None, Some(document)) => {
+                let program = self.compile(document)?;
+                let definition = program.definition();
+                let reference = WorkflowRef {
+                    namespace: definition.namespace.clone(),
+                    name: definition.name.clone(),
+                    version: definition.version.clone(),
+                    digest: definition.digest,
+                };
+                (reference, Some((*definition.source).clone()))
+            }
+            (None, None) => return Err(Error::invalid("workflow", "is missing, and so is `definition`")),
+        };
+        let input = params.input.clone().unwrap_or_else(|| Value::Object(Map::new()));
+        Ok(RunStarted { workflow, definition, input, parent: None })
+    }
+
+    pub(super) fn compile(
+        &self,
+        document: &Document,
+    ) -> Result<std::sync::Arc<openclaw_workflow::stepper::Program>, Error> {
+        match document {
+            Document::Text(text) => self.definitions.compile_text(text),
+            Document::Object(object) => self.definitions.compile(Value::Object(object.clone())),
+        }
+        .map_err(answer::invalid)
+    }
+
+    pub(super) async fn cancel(&self, context: CallContext, params: Cancel) -> Result<Accepted, Error> {
+        let command = Command::Cancel { reason: params.reason };
+        self.command_run(&context, params.run_id, command).await
+    }
+
+    pub(super) async fn signal(&self, context: CallContext, params: Signal) -> Result<Accepted, Error> {
+        let command = Command::Signal { name: params.name, data: params.data.unwrap_or_default() };
+        self.command_run(&context, params.run_id, command).await
+    }
+
+    async fn command_run(
+        &self,
+        context: &CallContext,
+        run: RunId,
+        command: Command,
+    ) -> Result<Accepted, Error> {
+        let accepted = self.submit(context, StreamId::run(run), command, Some(run.0)).await?;
+        let status = self.fold(run).await?.state.status();
+        Ok(Accepted {
+            run_id: run,
+            status: status_of(status),
+            position: accepted.position,
+            stream_version: accepted.stream_version,
+        })
+    }
+
+    async fn fold(&self, run: RunId) -> Result<Folded, Error> {
+        runs::fold(&*self.log, run).await.map_err(answer::refused)
+    }
+}
+
+fn run_of(accepted: &sequencer::Accepted) -> Result<RunId, Error> {
+    // The id of a keyed command is bound to its content, which names the method: it can only have started a run.
+    accepted.stream.as_run().ok_or(Error::Internal)
+}
+
+fn shown(run: RunId, folded: Folded) -> Started {
+    let Folded { state, position, .. } = folded;
+    let status = status_of(state.status());
+    let State { end, version, .. } = state;
+    let (output, error) = match end {
+        Some(End::Completed(output)) => (Some((*output).clone()), None),
+        Some(End::Faulted(error)) => (None, Some(error.into())),
+        Some(End::Cancelled(_)) | None => (None, None),
+    };
+    Started { run_id: run, status, output, error, position, stream_version: version }
+}
+
+const fn status_of(status: Status) -> Shown {
+    match status {
+        Status::Unknown | Status::Pending => Shown::Pending,
+        Status::Running => Shown::Running,
+        Status::Waiting => Shown::Waiting,
+        Status::Suspended => Shown::Suspended,
+        Status::Cancelled => Shown::Cancelled,
+        Status::Faulted => Shown::Faulted,
+        Status::Completed => Shown::Completed,
+    }
+}

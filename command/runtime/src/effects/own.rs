@@ -1,0 +1,199 @@
+//! Effects on this server itself: child runs and the session commands. They go through the sequencer like everybody
+//! else's, under the effect's key, so doing one twice does it once.
+
+use std::sync::Arc;
+
+use openclaw_core::run::{Command, End};
+use openclaw_gateway::{
+    Definitions, Ends, Sequencer, Service,
+    definitions::Missing,
+    rpc::{
+        self, Commands,
+        context::{CallContext, ExpectedVersion, IdempotencyKey},
+        methods::session,
+    },
+    runs,
+    sequencer::{Refused, Submission},
+    service::keyed_command,
+};
+use openclaw_log::EventLog;
+use openclaw_model::{
+    Actor, CommandDigest, RunId, StreamId, TaskId, canonical,
+    envelope::Causality,
+    event::run::{CommandRequest, ParentTask, RunRequest, RunStarted, WorkflowError},
+};
+use openclaw_ports::EffectOutcome;
+use openclaw_workflow::error;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+/// Starts child runs and calls our own commands.
+pub struct OwnEffects<L> {
+    /// Where runs are folded from.
+    pub log: Arc<L>,
+    /// Where commands go.
+    pub sequencer: Sequencer,
+    /// What children execute.
+    pub definitions: Arc<Definitions<L>>,
+    /// Tells when a child ends.
+    pub ends: Arc<Ends>,
+    /// Carries the session commands out.
+    pub service: Arc<Service<L>>,
+}
+
+impl<L: EventLog> OwnEffects<L> {
+    /// Starts the child run, or finds it started, and waits for its end if the request says so. When `cancel` fires,
+    /// the child is asked to stop.
+    ///
+    /// # Errors
+    /// The child's error, or a configuration error when there is no such workflow.
+    pub async fn run(
+        &self,
+        parent: RunId,
+        task: TaskId,
+        request: &RunRequest,
+        key: &str,
+        cancel: CancellationToken,
+    ) -> EffectOutcome {
+        self.start(parent, task, request, key).await?;
+        if !request.wait {
+            return Ok(json!({ "runId": request.run }));
+        }
+        let mut ended = self.ends.watch(request.run);
+        loop {
+            let folded = runs::fold(&*self.log, request.run).await.map_err(|refused| failed(&refused))?;
+            match folded.state.end {
+                Some(End::Completed(output)) => return Ok((*output).clone()),
+                Some(End::Faulted(error)) => return Err(error),
+                Some(End::Cancelled(_)) => {
+                    return Err(error::runtime(format!("the child run {} was cancelled", request.run)));
+                }
+                None => {}
+            }
+            tokio::select! {
+                _ = ended.wait_for(|ended| *ended) => {}
+                () = cancel.cancelled() => {
+                    self.stop(request.run, key).await;
+                    return Err(error::runtime("cancelled".into()));
+                }
+            }
+        }
+    }
+
+    async fn start(
+        &self,
+        parent: RunId,
+        task: TaskId,
+        request: &RunRequest,
+        key: &str,
+    ) -> Result<(), WorkflowError> {
+        let id = keyed_command(&Actor::RUNTIME, key);
+        let digest = CommandDigest(id.0);
+        if self.sequencer.recall(id, digest).await.map_err(|refused| failed(&refused))?.is_some() {
+            return Ok(());
+        }
+        let (workflow, _) = self
+            .definitions
+            .startable(&request.namespace, &request.name, Some(&request.version))
+            .await
+            .map_err(|missing| match missing {
+                Missing::NotFound(_) => error::configuration(format!("OC-CMD-003: {missing}")),
+                Missing::Broken(_) | Missing::Unreadable(_) => error::runtime(missing.to_string()),
+            })?;
+        let started = RunStarted {
+            workflow,
+            definition: None,
+            input: request.input.clone(),
+            parent: Some(ParentTask { run: parent, task }),
+        };
+        let submission = Submission {
+            stream: StreamId::run(request.run),
+            command: Command::Start(started).into(),
+            id,
+            digest,
+            keyed: true,
+            expected: Default::default(),
+            actor: Actor::RUNTIME,
+            causality: Causality { causation: None, correlation: Some(parent.0) },
+        };
+        self.sequencer.submit_patiently(submission).await.map_err(|refused| failed(&refused))?;
+        Ok(())
+    }
+
+    async fn stop(&self, run: RunId, key: &str) {
+        let command = Command::Cancel { reason: Some("the task that waited for it was cancelled".into()) };
+        let submission = Submission {
+            stream: StreamId::run(run),
+            command: command.into(),
+            id: keyed_command(&Actor::RUNTIME, &format!("{key}/cancel")),
+            digest: CommandDigest([0; 16]),
+            keyed: true,
+            expected: Default::default(),
+            actor: Actor::RUNTIME,
+            causality: Causality { causation: None, correlation: Some(run.0) },
+        };
+        if let Err(refused) = self.sequencer.submit_patiently(submission).await {
+            // A child that has ended by itself needs no stopping.
+            tracing::debug!(%run, %refused, "a child run was not cancelled");
+        }
+    }
+
+    /// Calls one of our own commands.
+    ///
+    /// # Errors
+    /// A validation error for wrong parameters, a runtime error for a refusal.
+    pub async fn command(&self, request: &CommandRequest, key: &str) -> EffectOutcome {
+        let context = self.context(request, key)?;
+        let service = &*self.service;
+        match request.method.as_str() {
+            "session.create" => answer(service.session_create(context, params::<session::Create>(request)?).await),
+            "session.message" => {
+                answer(service.session_message(context, params::<session::Message>(request)?).await)
+            }
+            "session.set_state" => {
+                answer(service.session_set_state(context, params::<session::SetState>(request)?).await)
+            }
+            "session.end" => answer(service.session_end(context, params::<session::End>(request)?).await),
+            other => Err(error::configuration(format!("there is no function {other:?}"))),
+        }
+    }
+
+    fn context(&self, request: &CommandRequest, key: &str) -> Result<CallContext, WorkflowError> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(request.method.as_bytes()).update(&[0]).update(&canonical::to_bytes(&request.params));
+        let mut digest = [0; 16];
+        hasher.finalize_xof().fill(&mut digest);
+        Ok(CallContext {
+            actor: Actor::RUNTIME,
+            idempotency_key: Some(
+                IdempotencyKey::new(key).map_err(|invalid| error::runtime(invalid.to_string()))?,
+            ),
+            expected: ExpectedVersion::Any,
+            digest: CommandDigest(digest),
+        })
+    }
+}
+
+fn params<P: DeserializeOwned + rpc::methods::Call>(request: &CommandRequest) -> Result<P, WorkflowError> {
+    let params: P = serde_json::from_value(request.params.clone())
+        .map_err(|invalid| error::validation(format!("{}: {invalid}", request.method)))?;
+    params.check().map_err(|invalid| error::validation(format!("{}: {invalid}", request.method)))?;
+    Ok(params)
+}
+
+fn answer<A: Serialize>(answer: Result<A, rpc::Error>) -> EffectOutcome {
+    match answer {
+        Ok(answer) => {
+            serde_json::to_value(answer).map_err(|invalid| error::runtime(format!("no JSON answer: {invalid}")))
+        }
+        Err(refused) => {
+            let code = refused.data().get("code").and_then(Value::as_str).unwrap_or_default().to_owned();
+            Err(error::runtime(format!("{code}: {refused}")))
+        }
+    }
+}
+
+fn failed(refused: &Refused) -> WorkflowError {
+    error::runtime(refused.to_string())
+}

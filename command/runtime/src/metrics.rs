@@ -1,0 +1,47 @@
+//! Metrics of the runtime, declared in one place.
+
+use openclaw_model::event::run::RunEvent;
+
+/// Runs by outcome: started, completed, faulted, cancelled.
+pub const RUNS: &str = "openclaw_runs_total";
+/// Tasks by outcome: completed, skipped, faulted, cancelled, retried.
+pub const TASKS: &str = "openclaw_tasks_total";
+/// Runs that have a worker in memory.
+pub const ACTIVE: &str = "openclaw_runs_active";
+/// Runs that have not ended.
+pub const OPEN: &str = "openclaw_runs_open";
+/// Effects that are being performed.
+pub const EFFECTS: &str = "openclaw_effects_in_flight";
+
+pub(crate) fn active(count: usize) {
+    metrics::gauge!(ACTIVE).set(count as f64);
+}
+
+pub(crate) fn open(count: usize) {
+    metrics::gauge!(OPEN).set(count as f64);
+}
+
+pub(crate) fn effect_started() {
+    metrics::gauge!(EFFECTS).increment(1.0);
+}
+
+pub(crate) fn effect_ended() {
+    metrics::gauge!(EFFECTS).decrement(1.0);
+}
+
+pub(crate) fn happened(event: &RunEvent) {
+    let run = |outcome: &'static str| metrics::counter!(RUNS, "outcome" => outcome).increment(1);
+    let task = |outcome: &'static str| metrics::counter!(TASKS, "outcome" => outcome).increment(1);
+    match event {
+        RunEvent::Started(_) => run("started"),
+        RunEvent::Completed(_) => run("completed"),
+        RunEvent::Faulted(_) => run("faulted"),
+        RunEvent::Cancelled(_) => run("cancelled"),
+        RunEvent::TaskCompleted(_) => task("completed"),
+        RunEvent::TaskSkipped(_) => task("skipped"),
+        RunEvent::TaskFaulted(_) => task("faulted"),
+        RunEvent::TaskCancelled(_) => task("cancelled"),
+        RunEvent::TaskRetried(_) => task("retried"),
+        _ => {}
+    }
+}

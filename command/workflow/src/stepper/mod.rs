@@ -1,0 +1,317 @@
+//! The pure stepper: definition and state of a run in, events out.
+//!
+//! [`advance`] computes everything that can happen without waiting for the world. Expressions are evaluated here,
+//! once; their results are in the events, so that folding them never evaluates anything.
+//!
+//! Invariant: given the same definition, state, stimulus, time and ids, the same events come out.
+
+mod compose;
+mod data;
+mod effect;
+mod fault;
+mod scope;
+mod start;
+
+use std::{collections::HashMap, sync::Arc};
+
+use openclaw_core::{
+    Decider,
+    run::{Phase, Run, State, Status},
+};
+use openclaw_model::{
+    RunId, TaskId, Timestamp, Version,
+    event::run::{
+        CancelReason, EffectRedispatched, EffectUnknown, Request, RunCancelled, RunEvent, TaskCancelled,
+        WorkflowError,
+    },
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    definition::{Body, Definition, Task, Tasks},
+    error,
+    expression::Evaluator,
+};
+
+/// A definition, indexed for stepping.
+#[derive(Debug)]
+pub struct Program {
+    definition: Arc<Definition>,
+    tasks: HashMap<String, Arc<Task>>,
+}
+
+impl Program {
+    /// Indexes `definition`. Cost: one pass over its tasks.
+    #[must_use]
+    pub fn new(definition: Arc<Definition>) -> Self {
+        let mut tasks = HashMap::new();
+        index(&definition.tasks, &mut tasks);
+        Self { definition, tasks }
+    }
+
+    /// The definition.
+    #[must_use]
+    pub fn definition(&self) -> &Arc<Definition> {
+        &self.definition
+    }
+
+    fn task(&self, reference: &str) -> Option<&Arc<Task>> {
+        self.tasks.get(reference)
+    }
+}
+
+fn index(tasks: &Tasks, into: &mut HashMap<String, Arc<Task>>) {
+    for task in &tasks.0 {
+        into.insert(task.reference.clone(), task.clone());
+        match &task.body {
+            Body::Do(tasks) | Body::Fork { branches: tasks, .. } => index(tasks, into),
+            Body::For(body) => index(&body.tasks, into),
+            Body::Try { tasks, catch } => {
+                index(tasks, into);
+                if let Some(tasks) = &catch.tasks {
+                    index(tasks, into);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a step may know of the world.
+pub struct Surroundings<'a> {
+    /// The run.
+    pub run: RunId,
+    /// Now.
+    pub now: Timestamp,
+    /// Evaluates expressions.
+    pub evaluator: &'a dyn Evaluator,
+    /// Fresh ids, for child runs and published events.
+    pub ids: &'a dyn Fn() -> Uuid,
+    /// Bounds on a run.
+    pub limits: Limits,
+}
+
+/// Bounds on a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most tasks that one run may start; a run that would start more faults (`OC-RUN-005`).
+    pub tasks: u32,
+    /// The most events of one step; a step that would have more is continued in another.
+    pub events: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { tasks: 100_000, events: 64 }
+    }
+}
+
+/// What came from the world since the last step.
+#[derive(Clone, Debug)]
+pub enum Stimulus {
+    /// Nothing but time.
+    None,
+    /// The outcome of an effect.
+    Outcome {
+        /// Of which task.
+        task: TaskId,
+        /// Raw output or error.
+        outcome: Result<Value, WorkflowError>,
+    },
+    /// The process was started again: effects that are open may or may not have happened.
+    Recovered,
+}
+
+/// What a step gave.
+#[derive(Debug)]
+pub struct Advanced {
+    /// The events, in order; empty if nothing can happen yet.
+    pub events: Vec<RunEvent>,
+    /// Whether the run can take another step at once, because the limit of events was reached.
+    pub more: bool,
+}
+
+/// Moves `state` as far as it goes without waiting, and returns the events that led there.
+///
+/// `state` is left as if the events had been recorded. Cost: linear in the events, plus the expressions.
+pub fn advance(
+    program: &Program,
+    state: &mut State,
+    stimulus: Stimulus,
+    around: &Surroundings<'_>,
+) -> Advanced {
+    let mut step = Step { program, state, around, events: Vec::new() };
+    step.stimulate(stimulus);
+    let more = step.settle();
+    Advanced { events: step.events, more }
+}
+
+/// One step under way.
+struct Step<'a> {
+    program: &'a Program,
+    state: &'a mut State,
+    around: &'a Surroundings<'a>,
+    events: Vec<RunEvent>,
+}
+
+impl Step<'_> {
+    fn emit(&mut self, event: RunEvent) {
+        let version = Version(self.state.version.0 + 1);
+        Run::evolve(self.state, &event, version, self.around.now);
+        self.events.push(event);
+    }
+
+    fn full(&self) -> bool {
+        self.events.len() >= self.around.limits.events
+    }
+
+    /// Takes in what came from the world.
+    fn stimulate(&mut self, stimulus: Stimulus) {
+        match stimulus {
+            Stimulus::None => {}
+            Stimulus::Outcome { task, outcome } => {
+                let Some(open) = self.state.tasks.get(&task) else { return };
+                // An outcome for a task that was cancelled meanwhile is of no interest any more.
+                let Phase::Effect { intent, .. } = &open.phase else { return };
+                if self.state.cancel.is_some() {
+                    return;
+                }
+                match outcome {
+                    Ok(output) => {
+                        // What is not awaited has no output of its own (dsl-reference, "Run").
+                        let output = if awaited(&intent.request) { output } else { (*open.input).clone() };
+                        self.finish(task, output, None);
+                    }
+                    Err(error) => self.fault(task, error),
+                }
+            }
+            Stimulus::Recovered => self.recover(),
+        }
+    }
+
+    /// Decides what becomes of effects that were open when the process died.
+    fn recover(&mut self) {
+        let open: Vec<_> = self
+            .state
+            .tasks
+            .iter()
+            .filter_map(|(id, task)| match &task.phase {
+                Phase::Effect { intent, dispatch, unknown: false } => Some((*id, intent.clone(), *dispatch)),
+                _ => None,
+            })
+            .collect();
+        for (task, intent, dispatch) in open {
+            match intent.request {
+                // These go through the sequencer under their key: asking again finds what the first one did.
+                Request::Run(_) | Request::Command(_) => {}
+                _ if intent.class.may_repeat() => {
+                    self.emit(RunEvent::EffectRedispatched(EffectRedispatched { task, dispatch: dispatch + 1 }));
+                }
+                _ => self.emit(RunEvent::EffectUnknown(EffectUnknown { task })),
+            }
+        }
+    }
+
+    /// Steps until nothing moves. Returns whether the limit of events stopped it.
+    fn settle(&mut self) -> bool {
+        loop {
+            match self.state.status() {
+                Status::Unknown | Status::Completed | Status::Faulted | Status::Cancelled => return false,
+                _ => {}
+            }
+            if let Some(reason) = self.state.cancel.clone() {
+                self.cancel_all(CancelReason::RunCancelled);
+                self.emit(RunEvent::Cancelled(RunCancelled { reason }));
+                return false;
+            }
+            if self.state.deadline.is_some_and(|deadline| deadline <= self.around.now) {
+                self.cancel_all(CancelReason::TimedOut);
+                let mut error = error::timeout("the time limit of the workflow ran out".into());
+                error.instance = Some("/".into());
+                self.fault_run(error);
+                return false;
+            }
+            if self.full() {
+                return true;
+            }
+            if self.state.input.is_none() {
+                self.begin();
+                continue;
+            }
+            if self.state.last_task >= self.around.limits.tasks {
+                self.cancel_all(CancelReason::Faulted);
+                self.fault_run(error::runtime(format!(
+                    "OC-RUN-005: the run started {} tasks, the most that are allowed",
+                    self.state.last_task
+                )));
+                return false;
+            }
+            if !self.step_once() {
+                return false;
+            }
+        }
+    }
+
+    /// Finds one thing that can move and moves it. Deepest tasks first, so that what ends is seen above.
+    fn step_once(&mut self) -> bool {
+        let overdue = self
+            .state
+            .tasks
+            .iter()
+            .find(|(_, task)| task.deadline.is_some_and(|deadline| deadline <= self.around.now))
+            .map(|(id, _)| *id);
+        if let Some(task) = overdue {
+            self.cancel_below(task, CancelReason::TimedOut);
+            self.fault(task, error::timeout("the time limit of the task ran out".into()));
+            return true;
+        }
+        let candidates: Vec<TaskId> = self.state.tasks.keys().rev().copied().collect();
+        candidates.into_iter().any(|task| self.step_task(task)) || self.step_root()
+    }
+
+    /// Cancels every open task, deepest first.
+    fn cancel_all(&mut self, reason: CancelReason) {
+        let open: Vec<TaskId> = self.state.tasks.keys().rev().copied().collect();
+        for task in open {
+            self.emit(RunEvent::TaskCancelled(TaskCancelled { task, reason }));
+        }
+    }
+
+    /// Cancels every open task below `above`, deepest first.
+    fn cancel_below(&mut self, above: TaskId, reason: CancelReason) {
+        let below: Vec<TaskId> = self
+            .state
+            .tasks
+            .keys()
+            .rev()
+            .copied()
+            .filter(|task| *task != above && self.is_below(*task, above))
+            .collect();
+        for task in below {
+            self.emit(RunEvent::TaskCancelled(TaskCancelled { task, reason }));
+        }
+    }
+
+    fn is_below(&self, task: TaskId, above: TaskId) -> bool {
+        let mut parent = self.state.tasks.get(&task).and_then(|task| task.parent);
+        while let Some(id) = parent {
+            if id == above {
+                return true;
+            }
+            parent = self.state.tasks.get(&id).and_then(|task| task.parent);
+        }
+        false
+    }
+}
+
+fn awaited(request: &Request) -> bool {
+    match request {
+        Request::Process(process) => process.wait,
+        Request::Run(child) => child.wait,
+        Request::Http(_) | Request::Command(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! The runtime variables that an expression sees (dsl, "Runtime expression arguments").
+
+use openclaw_core::run::{Phase, State};
+use openclaw_model::{TaskId, Timestamp};
+use serde_json::{Value, json};
+
+use super::Program;
+use crate::{
+    definition::{Body, Task},
+    expression::Scope,
+};
+
+/// What is known at the place where an expression stands.
+pub(super) struct Variables<'a> {
+    pub(super) program: &'a Program,
+    pub(super) state: &'a State,
+    pub(super) run: openclaw_model::RunId,
+    /// The task whose children see this scope; its loop item and caught error are visible.
+    pub(super) parent: Option<TaskId>,
+    /// The iteration of the parent, where it is about to begin.
+    pub(super) iteration: Option<u32>,
+    /// The task that the expression belongs to.
+    pub(super) task: Option<&'a Task>,
+    pub(super) task_raw_input: Option<&'a Value>,
+    pub(super) task_raw_output: Option<&'a Value>,
+    pub(super) task_started_at: Option<Timestamp>,
+    /// `$input`.
+    pub(super) input: Option<&'a Value>,
+    /// `$output`.
+    pub(super) output: Option<&'a Value>,
+    /// An error that is being judged, under its variable.
+    pub(super) error: Option<(&'a str, &'a Value)>,
+}
+
+fn moment(at: Timestamp) -> Value {
+    json!({
+        "iso8601": at.to_string(),
+        "epoch": { "seconds": at.as_millis().div_euclid(1_000), "milliseconds": at.as_millis() },
+    })
+}
+
+impl Variables<'_> {
+    /// A loop item, loop index or caught error of a task above.
+    fn local(&self, name: &str) -> Option<Value> {
+        if let Some((variable, error)) = self.error
+            && variable == name
+        {
+            return Some(error.clone());
+        }
+        let mut parent = self.parent;
+        let mut about_to_begin = self.iteration;
+        while let Some(id) = parent {
+            let open = self.state.tasks.get(&id)?;
+            match (&open.phase, self.program.task(&open.reference).map(|task| &task.body)) {
+                (Phase::Loop { items, index }, Some(Body::For(body))) => {
+                    let index = about_to_begin.or(*index)?;
+                    if body.each == name {
+                        return items.get(index as usize).cloned();
+                    }
+                    if body.at == name {
+                        return Some(index.into());
+                    }
+                }
+                (Phase::Catching { error }, Some(Body::Try { catch, .. })) if catch.variable == name => {
+                    return serde_json::to_value(&**error).ok();
+                }
+                _ => {}
+            }
+            about_to_begin = None;
+            parent = open.parent;
+        }
+        None
+    }
+
+    fn task(&self) -> Value {
+        let Some(task) = self.task else { return Value::Null };
+        json!({
+            "name": task.name,
+            "reference": task.reference,
+            "definition": *task.source,
+            "input": self.task_raw_input,
+            "output": self.task_raw_output,
+            "startedAt": self.task_started_at.map(moment),
+        })
+    }
+}
+
+impl Scope for Variables<'_> {
+    fn variable(&self, name: &str) -> Option<Value> {
+        if let Some(value) = self.local(name) {
+            return Some(value);
+        }
+        Some(match name {
+            "context" => (*self.state.context).clone(),
+            "input" => self.input.cloned().unwrap_or_default(),
+            "output" => self.output.cloned().unwrap_or_default(),
+            "task" => self.task(),
+            "workflow" => json!({
+                "id": self.run.to_string(),
+                "definition": *self.program.definition.source,
+                "input": *self.state.raw_input,
+                "startedAt": moment(self.state.started_at),
+            }),
+            "runtime" => json!({ "name": "openclaw", "version": env!("CARGO_PKG_VERSION"), "metadata": {} }),
+            "secrets" => json!({}),
+            "authorization" => Value::Null,
+            _ => return None,
+        })
+    }
+}
