@@ -1,11 +1,6 @@
 //! The server's side: checks a job, starts the helper, enforces the wall limit, collects output.
 
-use std::{
-    io,
-    path::PathBuf,
-    process::Stdio,
-    time::Duration,
-};
+use std::{io, path::PathBuf, process::Stdio, time::Duration};
 
 use openclaw_ports::{
     Sandbox,
@@ -104,17 +99,45 @@ impl Bubblewrap {
         }
     }
 
-    async fn execute(&self, job: Job, cancel: CancellationToken) -> Result<Outcome, Error> {
+    /// As [`Sandbox::run`]; what is kept of the output also goes to `stdout` and `stderr` as it comes.
+    ///
+    /// # Errors
+    /// As [`Sandbox::run`].
+    pub async fn run_watched(
+        &self,
+        job: Job,
+        cancel: CancellationToken,
+        stdout: impl FnMut(&[u8]) + Send,
+        stderr: impl FnMut(&[u8]) + Send,
+    ) -> Result<Outcome, Error> {
+        let started = Instant::now();
+        let level = job.level;
+        let result = self.execute(job, cancel, stdout, stderr).await;
+        metrics::record(level, &result, started.elapsed());
+        if let Err(Error::Unavailable(reason)) = &result {
+            tracing::warn!(code = "OC-SBX-001", ?level, reason, "a sandbox could not be set up");
+        }
+        result
+    }
+
+    async fn execute(
+        &self,
+        job: Job,
+        cancel: CancellationToken,
+        seen_stdout: impl FnMut(&[u8]) + Send,
+        seen_stderr: impl FnMut(&[u8]) + Send,
+    ) -> Result<Outcome, Error> {
         let limits = job.limits;
         let deadline = Instant::now() + limits.wall;
         let request = self.request(job)?;
-        let (mut helper, server) = self.start_helper().map_err(unavailable("the helper cannot be started"))?;
+        let (mut helper, server) =
+            self.start_helper().map_err(unavailable("the helper cannot be started"))?;
         let stdout = helper.stdout.take().expect("stdout is piped");
         let stderr = helper.stderr.take().expect("stderr is piped");
 
         let (stdout, stderr, (stop, report)) = tokio::join!(
-            output::drain(stdout, limits.output_bytes),
-            output::drain(stderr, limits.output_bytes),
+            output::drain(stdout, limits.output_bytes, seen_stdout),
+            output::drain(stderr, limits.output_bytes, seen_stderr),
             async {
                 let answer = converse(server, &request, deadline, &cancel).await;
                 if matches!(answer, (_, Err(Silence::Stuck))) {
@@ -147,7 +170,9 @@ impl Bubblewrap {
             Level::None => (PathBuf::new(), Vec::new()),
             Level::Relaxed | Level::Strict => {
                 let bwrap = self.config.bwrap.clone().or_else(system::find_bwrap).ok_or_else(|| {
-                    Error::Unavailable("bubblewrap (bwrap) is not installed in /usr/bin, /usr/local/bin or /bin".into())
+                    Error::Unavailable(
+                        "bubblewrap (bwrap) is not installed in /usr/bin, /usr/local/bin or /bin".into(),
+                    )
                 })?;
                 let filters = self.filters.as_ref().map_err(|reason| Error::Unavailable(reason.clone()))?;
                 let filter = if job.level == Level::Strict { &filters.strict } else { &filters.relaxed };
@@ -194,16 +219,7 @@ impl Bubblewrap {
 
 impl Sandbox for Bubblewrap {
     fn run(&self, job: Job, cancel: CancellationToken) -> Running<'_> {
-        Box::pin(async move {
-            let started = Instant::now();
-            let level = job.level;
-            let result = self.execute(job, cancel).await;
-            metrics::record(level, &result, started.elapsed());
-            if let Err(Error::Unavailable(reason)) = &result {
-                tracing::warn!(code = "OC-SBX-001", ?level, reason, "a sandbox could not be set up");
-            }
-            result
-        })
+        Box::pin(self.run_watched(job, cancel, |_| {}, |_| {}))
     }
 }
 

@@ -35,7 +35,10 @@ pub(crate) fn words(job: &Job) -> Result<(), Error> {
             return Err(Error::Refused("an argument contains a NUL character".into()));
         }
         if word.len() >= MAX_STRING {
-            return Err(Error::Refused(format!("an argument is {} bytes, the system takes {MAX_STRING}", word.len())));
+            return Err(Error::Refused(format!(
+                "an argument is {} bytes, the system takes {MAX_STRING}",
+                word.len()
+            )));
         }
     }
     for (name, value) in &job.environment {
@@ -43,7 +46,9 @@ pub(crate) fn words(job: &Job) -> Result<(), Error> {
             return Err(Error::Refused(format!("the environment entry {name:?} cannot be passed on")));
         }
         if name.len() + value.len() + 1 >= MAX_STRING {
-            return Err(Error::Refused(format!("the environment entry {name:?} is longer than {MAX_STRING} bytes")));
+            return Err(Error::Refused(format!(
+                "the environment entry {name:?} is longer than {MAX_STRING} bytes"
+            )));
         }
     }
     Ok(())
@@ -56,7 +61,8 @@ pub(crate) fn workspace(job: &Job) -> Result<PathBuf, Error> {
     if !job.workspace.is_absolute() {
         return Err(refused("is not an absolute path".into()));
     }
-    let path = fs::canonicalize(&job.workspace).map_err(|error| refused(format!("cannot be used: {error}")))?;
+    let path =
+        fs::canonicalize(&job.workspace).map_err(|error| refused(format!("cannot be used: {error}")))?;
     if !path.is_dir() {
         return Err(refused("is not a directory".into()));
     }
@@ -70,7 +76,8 @@ pub(crate) fn workspace(job: &Job) -> Result<PathBuf, Error> {
 }
 
 fn is_off_limits(path: &Path) -> bool {
-    SHARED.iter().any(|shared| path == Path::new(shared)) || SYSTEM.iter().any(|system| path.starts_with(system))
+    SHARED.iter().any(|shared| path == Path::new(shared))
+        || SYSTEM.iter().any(|system| path.starts_with(system))
 }
 
 #[cfg(test)]

@@ -6,14 +6,11 @@ use std::{
     path::PathBuf,
 };
 
-use openclaw_ports::{
-    Sandbox,
-    sandbox::{End, Error, Job, Level, Limits},
-};
+use openclaw_ports::sandbox::{End, Error, Job, Level, Limits};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::system;
+use crate::{Bubblewrap, system};
 
 /// The environment a process gets that asks for nothing special: where programs are, a home that is writable, UTF-8.
 #[must_use]
@@ -24,13 +21,13 @@ pub fn default_environment() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Runs `command` with `workspace` as its only writable place, prints what it wrote when it has ended, and returns the
-/// exit code for the shell: its own, 128 and the signal, 124 after the wall limit, 130 when interrupted, 125 if the
+/// Runs `command` with `workspace` as its only writable place, passes on what it writes, and returns the exit code for
+/// the shell: its own, 128 and the signal, 124 after the wall limit, 130 when interrupted, 125 if the
 /// sandbox cannot be set up, 126 if the job is refused, 127 if there is no such program.
 ///
 /// Standard input is empty. The environment is [`default_environment`]. Interrupt and termination kill the tree.
 pub async fn run(
-    sandbox: &dyn Sandbox,
+    sandbox: &Bubblewrap,
     level: Level,
     command: Vec<String>,
     workspace: PathBuf,
@@ -38,17 +35,18 @@ pub async fn run(
 ) -> i32 {
     let job = Job { level, command, environment: default_environment(), stdin: None, workspace, limits };
     let cancel = CancellationToken::new();
-    let running = sandbox.run(job, cancel.clone());
+    let running = sandbox.run_watched(job, cancel.clone(), to(io::stdout()), to(io::stderr()));
+    tokio::pin!(running);
     let outcome = tokio::select! {
-        outcome = running => outcome,
-        // Dropping the future kills the tree as well; nobody waits for its last output then.
-        () = interrupted() => return 130,
+        outcome = &mut running => outcome,
+        () = interrupted() => {
+            cancel.cancel();
+            running.await
+        }
     };
     let mut stderr = io::stderr().lock();
     match outcome {
         Ok(outcome) => {
-            let _ = io::stdout().lock().write_all(&outcome.stdout);
-            let _ = stderr.write_all(&outcome.stderr);
             if outcome.truncated {
                 let _ = writeln!(stderr, "openclaw: output above {} bytes was dropped", limits.output_bytes);
             }
@@ -65,6 +63,13 @@ pub async fn run(
                 Error::NoProgram(_) => 127,
             }
         }
+    }
+}
+
+/// Passes bytes on at once. A reader that has gone away is no reason to stop: the job's effects count, too.
+fn to(mut stream: impl Write) -> impl FnMut(&[u8]) {
+    move |bytes| {
+        let _ = stream.write_all(bytes).and_then(|()| stream.flush());
     }
 }
 

@@ -10,9 +10,13 @@ pub(crate) struct Kept {
     pub(crate) cut: bool,
 }
 
-/// Reads `from` until its end or an error and keeps at most `limit` bytes. The rest is read too: a process whose pipe
-/// is full would wait for ever.
-pub(crate) async fn drain(mut from: impl AsyncRead + Unpin, limit: usize) -> Kept {
+/// Reads `from` until its end or an error and keeps at most `limit` bytes, which `seen` gets as they come. The rest is
+/// read too: a process whose pipe is full would wait for ever.
+pub(crate) async fn drain(
+    mut from: impl AsyncRead + Unpin,
+    limit: usize,
+    mut seen: impl FnMut(&[u8]),
+) -> Kept {
     let mut kept = Kept::default();
     let mut buffer = vec![0; 16 << 10];
     loop {
@@ -20,8 +24,12 @@ pub(crate) async fn drain(mut from: impl AsyncRead + Unpin, limit: usize) -> Kep
             Ok(0) | Err(_) => return kept,
             Ok(length) => {
                 let room = limit - kept.bytes.len();
-                kept.bytes.extend_from_slice(&buffer[..length.min(room)]);
+                let new = &buffer[..length.min(room)];
+                kept.bytes.extend_from_slice(new);
                 kept.cut |= length > room;
+                if !new.is_empty() {
+                    seen(new);
+                }
             }
         }
     }
@@ -34,8 +42,11 @@ mod tests {
     #[tokio::test]
     async fn the_beginning_is_kept_and_the_rest_is_read() {
         let stream = vec![b'x'; 100_000];
-        assert_eq!(drain(stream.as_slice(), 70_000).await, Kept { bytes: vec![b'x'; 70_000], cut: true });
-        assert_eq!(drain(stream.as_slice(), 100_000).await, Kept { bytes: stream.clone(), cut: false });
-        assert_eq!(drain(stream.as_slice(), 0).await, Kept { bytes: vec![], cut: true });
+        for (limit, cut) in [(0, true), (70_000, true), (100_000, false)] {
+            let mut seen = Vec::new();
+            let kept = drain(stream.as_slice(), limit, |bytes| seen.extend_from_slice(bytes)).await;
+            assert_eq!(kept, Kept { bytes: vec![b'x'; limit], cut });
+            assert_eq!(seen, kept.bytes);
+        }
     }
 }

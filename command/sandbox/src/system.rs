@@ -75,7 +75,10 @@ fn is_program(path: &Path) -> bool {
 
 /// Bubblewrap's program, when it is installed where administrators install programs.
 pub(crate) fn find_bwrap() -> Option<PathBuf> {
-    ["/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"].map(PathBuf::from).into_iter().find(|path| is_program(path))
+    ["/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"]
+        .map(PathBuf::from)
+        .into_iter()
+        .find(|path| is_program(path))
 }
 
 #[cfg(test)]

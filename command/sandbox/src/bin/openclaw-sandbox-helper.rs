@@ -73,6 +73,9 @@ fn level(name: &str) -> Result<Level, String> {
 }
 
 fn usage(problem: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "{problem}\nusage: run [--level none|relaxed|strict] [--wall SECONDS] -- COMMAND...");
+    let _ = writeln!(
+        std::io::stderr(),
+        "{problem}\nusage: run [--level none|relaxed|strict] [--wall SECONDS] -- COMMAND..."
+    );
     ExitCode::from(2)
 }

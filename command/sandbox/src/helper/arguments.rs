@@ -122,7 +122,8 @@ mod tests {
     use super::*;
 
     fn words(environment: &[(&str, &str)]) -> Vec<String> {
-        let environment = environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let environment =
+            environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         Plan {
             workspace: Path::new("/data/runs/1 a"),
             source: Path::new("/data"),
@@ -146,7 +147,8 @@ mod tests {
     #[test]
     fn the_workspace_is_the_only_writable_bind() {
         let words = words(&[]);
-        let writable: Vec<_> = words.iter().filter(|word| *word == "--bind" || *word == "--dev-bind").collect();
+        let writable: Vec<_> =
+            words.iter().filter(|word| *word == "--bind" || *word == "--dev-bind").collect();
         assert_eq!(writable.len(), 1);
         position(&words, &["--bind", "/data", "/data/runs/1 a"]);
     }

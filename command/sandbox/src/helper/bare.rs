@@ -22,7 +22,8 @@ pub(super) fn run(request: &Request) -> Result<Report, Report> {
     let processes = header.limits.processes.saturating_add(tree::threads_of(getuid().as_raw()));
     limits::apply(None, &Limits { processes, ..header.limits }).map_err(unavailable("cannot set limits"))?;
 
-    let (program, arguments) = header.command.split_first().expect("the server checked that there is a command");
+    let (program, arguments) =
+        header.command.split_first().expect("the server checked that there is a command");
     let child = Command::new(program)
         .args(arguments)
         .env_clear()

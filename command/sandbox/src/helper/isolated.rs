@@ -23,8 +23,7 @@ use super::{
 use crate::protocol::{Report, Request};
 
 /// Signals that end a process by default. A code of 128 and one of these means that signal.
-const DEADLY: [i32; 23] =
-    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 24, 25, 26, 27, 29, 30, 31];
+const DEADLY: [i32; 23] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 24, 25, 26, 27, 29, 30, 31];
 
 /// Runs the job in a bubblewrap, as a user that is not root.
 pub(super) fn run(request: &Request) -> Result<Report, Report> {
@@ -38,7 +37,8 @@ pub(super) fn run(request: &Request) -> Result<Report, Report> {
     let first = first_process(&mut status);
     let wakeup = first.as_ref().map_or(Ok(Wakeup::Ended), |first| {
         release(first, block, request)?;
-        let pidfd = pidfd_open(monitor, PidfdFlags::empty()).map_err(unavailable("cannot watch bubblewrap"))?;
+        let pidfd =
+            pidfd_open(monitor, PidfdFlags::empty()).map_err(unavailable("cannot watch bubblewrap"))?;
         wait_for(pidfd.as_fd()).map_err(unavailable("cannot watch bubblewrap"))
     });
     bury(monitor, first.as_ref(), !matches!(wakeup, Ok(Wakeup::Ended)));

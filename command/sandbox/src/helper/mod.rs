@@ -109,7 +109,8 @@ enum Wakeup {
 fn wait_for(pidfd: BorrowedFd<'_>) -> io::Result<Wakeup> {
     let server = stdio::stdin();
     loop {
-        let mut both = [PollFd::new(&pidfd, PollFlags::IN), PollFd::new(&server, PollFlags::IN | PollFlags::RDHUP)];
+        let mut both =
+            [PollFd::new(&pidfd, PollFlags::IN), PollFd::new(&server, PollFlags::IN | PollFlags::RDHUP)];
         match poll(&mut both, None) {
             Ok(_) if !both[0].revents().is_empty() => return Ok(Wakeup::Ended),
             Ok(_) if !both[1].revents().is_empty() => return Ok(Wakeup::Kill),

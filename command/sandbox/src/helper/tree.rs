@@ -23,7 +23,8 @@ pub(super) fn kill_all_below(mut collected: impl FnMut(Pid, i32)) {
         // Stopped first: a stopped process starts no other, so the set of them becomes complete.
         let mut stopped = BTreeSet::new();
         loop {
-            let found: Vec<Pid> = descendants(getpid()).into_iter().filter(|pid| !stopped.contains(&raw(*pid))).collect();
+            let found: Vec<Pid> =
+                descendants(getpid()).into_iter().filter(|pid| !stopped.contains(&raw(*pid))).collect();
             if found.is_empty() {
                 break;
             }
@@ -52,8 +53,12 @@ fn descendants(root: Pid) -> Vec<Pid> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     let Ok(listing) = fs::read_dir("/proc") else { return Vec::new() };
     for entry in listing.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        if let Some(parent) = fs::read_to_string(entry.path().join("stat")).ok().as_deref().and_then(parent_in) {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        if let Some(parent) =
+            fs::read_to_string(entry.path().join("stat")).ok().as_deref().and_then(parent_in)
+        {
             children.entry(parent).or_default().push(pid);
         }
     }

@@ -43,13 +43,19 @@ pub(super) fn hand_over(workspace: &Path, id: u32) -> Result<PathBuf, Report> {
 
 /// Changes the owner from root to `id`; what somebody else owns is not taken away.
 fn give_to(workspace: &Path, id: u32) -> Result<(), Report> {
-    let refused =
-        |error: &dyn std::fmt::Display| Report::Refused(format!("the workspace {}: {error}", workspace.display()));
-    let directory = open(workspace, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|error| refused(&error))?;
+    let refused = |error: &dyn std::fmt::Display| {
+        Report::Refused(format!("the workspace {}: {error}", workspace.display()))
+    };
+    let directory = open(
+        workspace,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(|error| refused(&error))?;
     match fstat(&directory).map_err(|error| refused(&error))?.st_uid {
         owner if owner == id => Ok(()),
-        0 => fchown(&directory, Some(Uid::from_raw(id)), Some(Gid::from_raw(id))).map_err(|error| refused(&error)),
+        0 => fchown(&directory, Some(Uid::from_raw(id)), Some(Gid::from_raw(id)))
+            .map_err(|error| refused(&error)),
         owner => Err(refused(&format!("belongs to user {owner}, the sandbox runs as user {id}"))),
     }
 }
@@ -78,7 +84,10 @@ fn may_pass(metadata: &Metadata, id: u32) -> bool {
 /// Mounts `workspace` over `closed`, in a mount namespace of this process's own: bubblewrap takes only paths, and it
 /// follows them as the user that may not pass `closed`. A data directory is often closed to others, as it should be.
 fn mount_over(workspace: &Path, closed: &Path) -> io::Result<()> {
-    #[expect(deprecated, reason = "unsound only with FILES, which takes descriptors away from other threads")]
+    #[expect(
+        deprecated,
+        reason = "unsound only with FILES, which takes descriptors away from other threads"
+    )]
     rustix::thread::unshare(UnshareFlags::NEWNS)?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     mount_bind_recursive(workspace, closed)?;
@@ -90,7 +99,8 @@ pub(super) fn protected(source: &Path) -> Vec<&'static str> {
     PROTECTED
         .into_iter()
         .filter(|name| {
-            fs::symlink_metadata(source.join(name)).is_ok_and(|metadata| metadata.is_dir() || metadata.is_file())
+            fs::symlink_metadata(source.join(name))
+                .is_ok_and(|metadata| metadata.is_dir() || metadata.is_file())
         })
         .collect()
 }

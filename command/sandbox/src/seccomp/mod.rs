@@ -55,7 +55,8 @@ pub(crate) fn program(level: Level) -> Result<Vec<u8>, BackendError> {
 }
 
 fn rules(level: Level) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = calls::always().map(|number| (number, Vec::new())).collect();
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
+        calls::always().map(|number| (number, Vec::new())).collect();
 
     rules.insert(libc::SYS_clone, vec![any_of_bits(0, NEW_NAMESPACES, 0)?]);
     rules.insert(
@@ -66,10 +67,7 @@ fn rules(level: Level) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> 
         ])?],
     );
     // The query and the default; everything else (no address randomisation, read implies exec) is for exploits.
-    rules.insert(
-        libc::SYS_personality,
-        vec![equals(0, 0)?, equals(0, u64::from(u32::MAX))?],
-    );
+    rules.insert(libc::SYS_personality, vec![equals(0, 0)?, equals(0, u64::from(u32::MAX))?]);
     rules.insert(libc::SYS_socket, sockets(level)?);
     rules.insert(libc::SYS_socketpair, vec![equals(0, libc::AF_UNIX as u64)?]);
 

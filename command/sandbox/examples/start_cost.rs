@@ -1,0 +1,73 @@
+//! What a sandboxed process costs to start, next to a plain one and to bare bubblewrap.
+//!
+//! `cargo run --release -p openclaw-sandbox --example start_cost [RUNS]`; the variants take turns, so that they see
+//! the same load.
+
+use std::{io::Write, process::Command, time::Duration};
+
+use openclaw_ports::{
+    Sandbox,
+    sandbox::{Job, Level, Limits},
+};
+use openclaw_sandbox::{Bubblewrap, Config};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+const BARE: [&str; 7] = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--", "true"];
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let first = arguments.next();
+    if first.as_deref() == Some("sandbox-exec") {
+        std::process::exit(i32::from(openclaw_sandbox::helper::main() != std::process::ExitCode::SUCCESS));
+    }
+    let runs = first.and_then(|runs| runs.parse().ok()).unwrap_or(200);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime starts").block_on(measure(runs));
+}
+
+async fn measure(runs: usize) {
+    let sandbox = Bubblewrap::new(Config::default());
+    let workspace = std::env::temp_dir().join(format!("start-cost-{}", std::process::id()));
+    std::fs::create_dir_all(&workspace).expect("a workspace can be made");
+    let names = ["plain process", "bare bwrap", "none", "relaxed", "strict"];
+    let mut times: [Vec<Duration>; 5] = Default::default();
+    for _ in 0..runs {
+        for (index, times) in times.iter_mut().enumerate() {
+            let started = Instant::now();
+            match index {
+                0 => plain(&["true"]),
+                1 => plain(&BARE),
+                _ => {
+                    let level = [Level::None, Level::Relaxed, Level::Strict][index - 2];
+                    let job = Job {
+                        level,
+                        command: vec!["true".into()],
+                        environment: std::collections::BTreeMap::new(),
+                        stdin: None,
+                        workspace: workspace.clone(),
+                        limits: Limits::default(),
+                    };
+                    sandbox.run(job, CancellationToken::new()).await.expect("the sandbox works");
+                }
+            }
+            times.push(started.elapsed());
+        }
+    }
+    let _ = std::fs::remove_dir_all(&workspace);
+    for (name, mut times) in names.into_iter().zip(times) {
+        times.sort_unstable();
+        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0;
+        let _ = writeln!(
+            std::io::stdout(),
+            "{name:<14} median {:6.2} ms   p95 {:6.2} ms   ({runs} runs)",
+            at(0.5),
+            at(0.95)
+        );
+    }
+}
+
+fn plain(command: &[&str]) {
+    let status = Command::new(command[0]).args(&command[1..]).status().expect("the program starts");
+    assert!(status.success());
+}
