@@ -62,9 +62,10 @@ fn statements() -> impl Iterator<Item = &'static str> {
 
 fn is_index(statement: &str) -> bool {
     // A statement begins with the comments above it.
-    statement.lines().find(|line| !line.is_empty() && !line.starts_with("--")).is_some_and(|line| {
-        line.starts_with("CREATE INDEX") || line.starts_with("CREATE UNIQUE INDEX")
-    })
+    statement
+        .lines()
+        .find(|line| !line.is_empty() && !line.starts_with("--"))
+        .is_some_and(|line| line.starts_with("CREATE INDEX") || line.starts_with("CREATE UNIQUE INDEX"))
 }
 
 #[cfg(test)]

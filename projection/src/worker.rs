@@ -142,8 +142,7 @@ impl<L: EventLog> Worker<L> {
 
     /// Opens a generation of this shape, if its rows are of this log.
     async fn usable(&self, name: &Name) -> Result<Store, String> {
-        let mut store =
-            Store::open(&self.directory.path(name)).await.map_err(|error| error.to_string())?;
+        let mut store = Store::open(&self.directory.path(name)).await.map_err(|error| error.to_string())?;
         let head = self.log.head().position;
         if store.position() > head {
             return Err(format!("it shows position {}, the log ends at {head}", store.position()));
@@ -167,11 +166,7 @@ impl<L: EventLog> Worker<L> {
 
     fn build(&mut self) {
         self.built.send_replace(Position::START);
-        self.builds.spawn(builder::build(
-            Arc::clone(&self.log),
-            self.directory.clone(),
-            self.built.clone(),
-        ));
+        self.builds.spawn(builder::build(Arc::clone(&self.log), self.directory.clone(), self.built.clone()));
     }
 
     async fn run(mut self, mut requests: mpsc::Receiver<oneshot::Sender<Result<Position, Failure>>>) {

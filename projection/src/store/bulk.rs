@@ -1,6 +1,6 @@
 //! Many rows in one statement. SQLite spends most of a small statement outside of it.
 
-use sqlx::{AssertSqlSafe, Arguments as _, Encode, Sqlite, SqliteConnection, Type, sqlite::SqliteArguments};
+use sqlx::{Arguments as _, AssertSqlSafe, Encode, Sqlite, SqliteConnection, Type, sqlite::SqliteArguments};
 
 /// Rows per statement, largest first. Each size is one cached statement; whatever number of rows there is, at most
 /// a few statements of the smaller sizes follow those of the largest.
@@ -44,8 +44,10 @@ impl Bulk {
                 rows.by_ref().take(size).for_each(|row| push(&mut values, row));
                 debug_assert_eq!(values.0.len(), size * self.columns, "{}", self.head);
                 let sql = sql.clone().expect("made above for this size");
-                changed +=
-                    sqlx::query_with(AssertSqlSafe(sql), values.0).execute(&mut *connection).await?.rows_affected();
+                changed += sqlx::query_with(AssertSqlSafe(sql), values.0)
+                    .execute(&mut *connection)
+                    .await?
+                    .rows_affected();
                 left -= size;
             }
         }

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use lru::LruCache;
 use openclaw_model::{
-    Event, Position, Recorded, StreamId, StreamKind, TaskId, Timestamp, Version,
-    event::session::TokenUsage,
+    Event, Position, Recorded, StreamId, StreamKind, TaskId, Timestamp, Version, event::session::TokenUsage,
 };
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
@@ -21,9 +20,8 @@ use crate::views::{
 const CHUNK: usize = 500;
 
 pub(super) async fn checkpoint(connection: &mut SqliteConnection) -> sqlx::Result<(Position, Timestamp)> {
-    let row = sqlx::query("SELECT checkpoint, updated_at FROM projection_status")
-        .fetch_one(connection)
-        .await?;
+    let row =
+        sqlx::query("SELECT checkpoint, updated_at FROM projection_status").fetch_one(connection).await?;
     Ok((position(&row, 0)?, Timestamp::from_micros(row.try_get(1)?)))
 }
 
@@ -168,14 +166,20 @@ async fn sessions(
 }
 
 /// What is wrong with a finished build, if anything: its checkpoint, its counts, its pages.
-pub(super) async fn fault(connection: &mut SqliteConnection, built: Position) -> sqlx::Result<Option<String>> {
+pub(super) async fn fault(
+    connection: &mut SqliteConnection,
+    built: Position,
+) -> sqlx::Result<Option<String>> {
     let (checkpoint, _) = checkpoint(&mut *connection).await?;
     if checkpoint != built {
         return Ok(Some(format!("its checkpoint is {checkpoint}")));
     }
     let counts: [(&'static str, &str); 4] = [
         ("SELECT count(*) <> ?1 FROM events", "the audit index does not hold every event"),
-        ("SELECT coalesce(sum(events), 0) <> ?1 FROM event_minutes", "the minutes do not add up to the events"),
+        (
+            "SELECT coalesce(sum(events), 0) <> ?1 FROM event_minutes",
+            "the minutes do not add up to the events",
+        ),
         (
             "SELECT coalesce(sum(runs), 0) <> (SELECT count(*) FROM runs) FROM run_counts WHERE ?1 >= 0",
             "the counts by status do not add up to the runs",
@@ -186,8 +190,7 @@ pub(super) async fn fault(connection: &mut SqliteConnection, built: Position) ->
         ),
     ];
     for (sql, reason) in counts {
-        let wrong: bool =
-            sqlx::query_scalar(sql).bind(int(built.0)).fetch_one(&mut *connection).await?;
+        let wrong: bool = sqlx::query_scalar(sql).bind(int(built.0)).fetch_one(&mut *connection).await?;
         if wrong {
             return Ok(Some(reason.to_owned()));
         }

@@ -127,8 +127,7 @@ impl Store {
         let (changes, failure) = self.fold(portion);
         if self.position > position {
             let labels = self.labels.take_fresh();
-            let written =
-                write::commit(&mut self.connection, &changes, labels, self.position, self.at).await;
+            let written = write::commit(&mut self.connection, &changes, labels, self.position, self.at).await;
             if let Err(error) = written {
                 (self.position, self.at) = (position, at);
                 return Err(Failure::storage(position, &error));
@@ -159,7 +158,8 @@ impl Store {
             return Err(format!("the event before it has position {}", self.position));
         }
         let known = self.known.get_mut(&recorded.stream);
-        let began = views::apply(known, recorded, event, &mut self.labels, changes).map_err(|broken| broken.0)?;
+        let began =
+            views::apply(known, recorded, event, &mut self.labels, changes).map_err(|broken| broken.0)?;
         if let Some(known) = began {
             self.known.put(recorded.stream.clone(), known);
         }

@@ -77,11 +77,8 @@ const SETTINGS: Bulk = Bulk {
     tail: "ON CONFLICT (session, name) DO UPDATE SET value = excluded.value, position = excluded.position, \
            at = excluded.at",
 };
-const SETTINGS_GONE: Bulk = Bulk {
-    head: "DELETE FROM session_state WHERE (session, name) IN (",
-    columns: 2,
-    tail: ")",
-};
+const SETTINGS_GONE: Bulk =
+    Bulk { head: "DELETE FROM session_state WHERE (session, name) IN (", columns: 2, tail: ")" };
 const WORKFLOWS: Bulk = Bulk {
     head: "INSERT INTO workflows (key, stream, namespace, name, version, digest, actor, registered_at, tasks, \
            title, definition)",
@@ -166,7 +163,10 @@ async fn write_audit(to: &mut SqliteConnection, changes: &audit::Changes) -> sql
 
 async fn write_runs(to: &mut SqliteConnection, changes: &run::Changes) -> sqlx::Result<()> {
     RUNS.execute(to, changes.runs.iter(), |v, (id, row)| {
-        v.push(key(*id)).push(&*row.workflow.namespace).push(&*row.workflow.name).push(&*row.workflow.version);
+        v.push(key(*id))
+            .push(&*row.workflow.namespace)
+            .push(&*row.workflow.name)
+            .push(&*row.workflow.version);
         v.push(&row.workflow.digest.0[..]).push(row.inline).push(row.actor);
         v.push(row.parent.map(|id| blob(id.0))).push(ordinal(row.parent_task));
         v.push(row.started_at.as_micros()).push(&*row.input);
@@ -218,7 +218,10 @@ async fn write_sessions(to: &mut SqliteConnection, changes: &session::Changes) -
         .await?;
     MESSAGES
         .execute(to, changes.messages.iter(), |v, (id, row)| {
-            v.push(key(*id)).push(key(row.session)).push(row.direction.as_str()).push(row.message_id.as_deref());
+            v.push(key(*id))
+                .push(key(row.session))
+                .push(row.direction.as_str())
+                .push(row.message_id.as_deref());
             v.push(row.at.as_micros()).push(row.model.as_deref());
             v.push(row.tokens.map(|tokens| int(tokens.input_tokens)));
             v.push(row.tokens.map(|tokens| int(tokens.output_tokens)));

@@ -57,17 +57,16 @@ pub(super) fn apply(place: &Place, event: WorkflowEvent, changes: &mut Changes) 
                 },
             );
         }
-        WorkflowEvent::Retired(event) => changes.retired.push(Retired {
-            stream: place.key,
-            version: event.version,
-            at: place.at,
-        }),
+        WorkflowEvent::Retired(event) => {
+            changes.retired.push(Retired { stream: place.key, version: event.version, at: place.at })
+        }
     }
 }
 
 /// The tasks of a task list, at all depths. The lists of the DSL are arrays of objects with one key, the name.
 fn count_tasks(list: &Value) -> u32 {
-    let tasks = list.as_array().into_iter().flatten().filter_map(Value::as_object).flat_map(|item| item.values());
+    let tasks =
+        list.as_array().into_iter().flatten().filter_map(Value::as_object).flat_map(|item| item.values());
     tasks
         .map(|task| {
             let nested =

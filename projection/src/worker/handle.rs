@@ -114,9 +114,8 @@ impl Views {
     /// [`Stale`] when time is over, or at once when the worker has stopped before that position.
     pub async fn reach(&self, wanted: Position, limit: Duration) -> Result<Progress, Stale> {
         let mut news = self.watch();
-        let done = |progress: &Progress| {
-            progress.position >= wanted || matches!(progress.status, Status::Failed(_))
-        };
+        let done =
+            |progress: &Progress| progress.position >= wanted || matches!(progress.status, Status::Failed(_));
         // The sender lives as long as `self`, so the only other way out is the time limit.
         let _ = tokio::time::timeout(limit, news.wait_for(done)).await;
         let progress = self.progress();
@@ -138,27 +137,28 @@ impl Views {
             }
         };
         let _ = tokio::time::timeout(FIRST_GENERATION, first).await;
-        let progress = self.progress();
-        let generation = self.shared.generation.borrow().clone();
-        let Some(generation) = generation else {
-            return Err(match progress.status {
-                Status::Failed(failure) => Unavailable::Failed(failure),
-                _ => Unavailable::Building(progress),
-            });
-        };
-        match generation.reader(progress.position).await {
-            Ok(reader) => Ok(reader),
-            // Its file may have been replaced in this very moment; the new one is there then.
-            Err(error) => match self.shared.generation.borrow().clone() {
-                Some(newer) if newer.name != generation.name => Some(newer),
-                _ => None,
+        let mut again = true;
+        loop {
+            let progress = self.progress();
+            let Some(generation) = self.generation() else {
+                return Err(match progress.status {
+                    Status::Failed(failure) => Unavailable::Failed(failure),
+                    _ => Unavailable::Building(progress),
+                });
+            };
+            match generation.reader(progress.position).await {
+                Ok(reader) => return Ok(reader),
+                // Its file may have been replaced in this very moment; then the new one is tried, once.
+                Err(_) if again && self.generation().is_some_and(|now| now.name != generation.name) => {
+                    again = false
+                }
+                Err(error) => return Err(Unavailable::Storage(error)),
             }
-            .map_or(Err(error), Ok)
-            .map_err(Unavailable::Storage)?
-            .reader(self.progress().position)
-            .await
-            .map_err(Unavailable::Storage),
         }
+    }
+
+    fn generation(&self) -> Option<Arc<Generation>> {
+        self.shared.generation.borrow().clone()
     }
 
     /// Builds a new generation from the log beside the serving one and switches to it. Returns the position from
@@ -174,10 +174,7 @@ impl Views {
 }
 
 /// The event at `position`, none when the log does not reach it.
-pub(super) async fn event_at(
-    log: &impl EventLog,
-    position: Position,
-) -> Result<Option<Recorded>, ReadError> {
+pub(super) async fn event_at(log: &impl EventLog, position: Position) -> Result<Option<Recorded>, ReadError> {
     match log.read(position).next().await {
         Some(Ok(batch)) => Ok(batch.iter().find(|recorded| recorded.position == position).cloned()),
         Some(Err(error)) => Err(error),

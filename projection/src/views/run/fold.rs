@@ -16,12 +16,16 @@ use super::{
 };
 
 /// Begins a run with its first event.
-pub(crate) fn begin(id: RunId, place: &Place, event: RunEvent, changes: &mut Changes) -> Result<State, Broken> {
+pub(crate) fn begin(
+    id: RunId,
+    place: &Place,
+    event: RunEvent,
+    changes: &mut Changes,
+) -> Result<State, Broken> {
     let RunEvent::Started(event) = event else {
         return Err(Broken(format!("a run begins with {}", event.event_type())));
     };
-    let state =
-        State { id, status: RunStatus::Pending, tasks: 0, open: BTreeMap::new() };
+    let state = State { id, status: RunStatus::Pending, tasks: 0, open: BTreeMap::new() };
     changes.runs.insert(
         place.key,
         RunRow {
