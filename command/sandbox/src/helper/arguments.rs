@@ -77,9 +77,9 @@ impl Plan<'_> {
             list.pair("--ro-bind", &self.source.join(name), &self.workspace.join(name));
         }
         let Descriptors { filter, passwd, group, hosts, status, block } = self.descriptors;
-        list.text(&format!("--ro-bind-data {passwd} /etc/passwd"));
-        list.text(&format!("--ro-bind-data {group} /etc/group"));
-        list.text(&format!("--ro-bind-data {hosts} /etc/hosts"));
+        for (file, name) in [(passwd, "passwd"), (group, "group"), (hosts, "hosts")] {
+            list.text(&format!("--perms 0444 --file {file} /etc/{name}"));
+        }
         list.text("--remount-ro /");
         for (name, value) in self.environment {
             list.0.extend(["--setenv".into(), name.into(), value.into()]);
@@ -99,8 +99,9 @@ impl Plan<'_> {
                 list.pair("--ro-bind", top, top);
             }
         }
-        for entry in system::ETC.map(Path::new) {
-            list.pair("--ro-bind-try", entry, entry);
+        list.text("--dir /etc");
+        for entry in system::ETC.map(Path::new).into_iter().filter(|entry| entry.exists()) {
+            list.pair("--ro-bind", entry, entry);
         }
     }
 }
@@ -173,8 +174,9 @@ mod tests {
     #[test]
     fn the_host_is_never_bound_whole_and_no_network_is_shared() {
         let words = words(&[]);
-        assert!(!words.windows(2).any(|pair| pair[0].contains("bind") && pair[1] == "/"));
-        assert!(!words.iter().any(|word| word == "--share-net" || word == "/etc"));
+        let bound = |path: &str| words.windows(2).any(|pair| pair[0].contains("bind") && pair[1] == path);
+        assert!(!bound("/") && !bound("/etc") && bound("/usr"));
+        assert!(!words.iter().any(|word| word == "--share-net"));
     }
 
     #[test]

@@ -18,8 +18,11 @@ pub(super) fn run(request: &Request) -> Result<Report, Report> {
 
     // What becomes somebody else by a set-user-ID program could not be killed in the end.
     set_no_new_privs(true).map_err(unavailable("cannot give up new privileges"))?;
-    // The limit on processes counts all of the user's, not the tree's: there is no namespace of users around it.
-    let processes = header.limits.processes.saturating_add(tree::threads_of(getuid().as_raw()));
+    // The limit on processes counts all of the user's, not the tree's: there is no namespace of users around it. The
+    // kernel does not hold root to it.
+    let user = getuid();
+    let others = if user.is_root() { 0 } else { tree::threads_of(user.as_raw()) };
+    let processes = header.limits.processes.saturating_add(others);
     limits::apply(None, &Limits { processes, ..header.limits }).map_err(unavailable("cannot set limits"))?;
 
     let (program, arguments) =

@@ -20,22 +20,6 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// Needs to be the subreaper: an orphan then does not leave the tree. `collected` sees each direct child's end.
 pub(super) fn kill_all_below(mut collected: impl FnMut(Pid, i32)) {
     loop {
-        // Stopped first: a stopped process starts no other, so the set of them becomes complete.
-        let mut stopped = BTreeSet::new();
-        loop {
-            let found: Vec<Pid> =
-                descendants(getpid()).into_iter().filter(|pid| !stopped.contains(&raw(*pid))).collect();
-            if found.is_empty() {
-                break;
-            }
-            for pid in found {
-                let _ = kill_process(pid, Signal::STOP);
-                stopped.insert(raw(pid));
-            }
-        }
-        for pid in stopped.into_iter().filter_map(Pid::from_raw) {
-            let _ = kill_process(pid, Signal::KILL);
-        }
         loop {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => collected(pid, status.as_raw()),
@@ -44,7 +28,27 @@ pub(super) fn kill_all_below(mut collected: impl FnMut(Pid, i32)) {
                 Err(_) => return,
             }
         }
+        kill_once();
         sleep(PAUSE);
+    }
+}
+
+fn kill_once() {
+    // Stopped first: a stopped process starts no other, so the set of them becomes complete.
+    let mut stopped = BTreeSet::new();
+    loop {
+        let found: Vec<Pid> =
+            descendants(getpid()).into_iter().filter(|pid| !stopped.contains(&raw(*pid))).collect();
+        if found.is_empty() {
+            break;
+        }
+        for pid in found {
+            let _ = kill_process(pid, Signal::STOP);
+            stopped.insert(raw(pid));
+        }
+    }
+    for pid in stopped.into_iter().filter_map(Pid::from_raw) {
+        let _ = kill_process(pid, Signal::KILL);
     }
 }
 
