@@ -92,8 +92,15 @@ impl Code {
 
     /// The same, outside of a field.
     pub(crate) fn server_error(self, message: impl Into<String>) -> ServerError {
-        self.error(message).into_server_error(async_graphql::Pos::default())
+        outside(self.error(message))
     }
+}
+
+/// An error that no place in the document is to blame for.
+pub(crate) fn outside(error: Error) -> ServerError {
+    let mut error = error.into_server_error(async_graphql::Pos::default());
+    error.locations.clear();
+    error
 }
 
 /// The answer to a view that is not where it should be.

@@ -1,8 +1,4 @@
 //! Where every question begins.
-//!
-//! Fields that read rows take `minPosition`: they wait until the view shows every event up to there, at most
-//! `timeoutMs` (2,000 when not given, at most 10,000), and fail with `CONSISTENCY_TIMEOUT` if it does not. Without
-//! it they answer from where the view stands, and every answer says where that is.
 
 use async_graphql::{Context, ID, Object, Result};
 
@@ -24,11 +20,17 @@ use crate::{
     scalar::{Long, Position},
 };
 
-/// What may be asked. There is no mutation: whatever changes something is a command over JSON-RPC, which answers
-/// with the position to hand to `minPosition` here.
+/// The query type; its description is that of the schema.
 #[derive(Debug)]
 pub(crate) struct Query;
 
+/// What may be asked. There is no mutation: whatever changes something is a command over JSON-RPC, which answers
+/// with the position to hand to `minPosition` here.
+///
+/// A field with `minPosition` waits until the view shows every event up to there, at most `timeoutMs` (2,000 when it
+/// is not given, at most 10,000), and fails with `CONSISTENCY_TIMEOUT` if it does not. Without it a field answers
+/// from where the view stands; the `extensions` of every answer say where that is. Pages have 50 items when `first`
+/// and `last` are not given, and at most 200.
 #[Object]
 impl Query {
     /// How current answers are at this moment.

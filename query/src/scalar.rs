@@ -8,6 +8,8 @@ use openclaw_model::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Position(pub(crate) u64);
 
+/// Global, gap-free position in the event log. Written as a decimal string, because JavaScript loses integers above
+/// 2^53; read from a string or an integer.
 #[Scalar(name = "Position")]
 impl ScalarType for Position {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -47,6 +49,7 @@ pub(crate) struct Long(pub(crate) u64);
 /// The largest integer that every JSON reader takes exactly.
 const MAX_SAFE: u64 = (1 << 53) - 1;
 
+/// Whole number between 0 and 2^53 - 1, written as a JSON number: counts, bytes, milliseconds.
 #[Scalar(name = "Long")]
 impl ScalarType for Long {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -73,6 +76,7 @@ impl Long {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DateTime(pub(crate) Timestamp);
 
+/// Point in time in RFC 3339, UTC, with microseconds: `2026-11-24T08:40:16.123456Z`.
 #[Scalar(name = "DateTime")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -99,6 +103,7 @@ impl DateTime {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Json(pub(crate) Box<str>);
 
+/// Any JSON value.
 #[Scalar(name = "JSON")]
 impl ScalarType for Json {
     fn parse(value: Value) -> InputValueResult<Self> {

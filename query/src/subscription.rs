@@ -62,6 +62,8 @@ pub(crate) struct RunUpdate {
 #[derive(Debug)]
 pub(crate) struct Subscription;
 
+/// What may be watched, over WebSocket. Every answer carries its `position`; hand the last one that was handled to
+/// `after` and get everything since exactly once.
 #[Subscription]
 impl Subscription {
     /// Events of the log as they are committed. `after` is exclusive: hand in the last position that was handled

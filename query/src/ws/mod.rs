@@ -29,7 +29,7 @@ use self::{
 };
 use crate::{
     caller::Caller,
-    fault::Code,
+    fault::{self, Code},
     http::{Question, Served, finish},
     metrics::{self, Live},
     subscription::Resume,
@@ -237,7 +237,7 @@ async fn operate(served: Served, outbox: Outbox, id: String, question: Question,
                 let error = async_graphql::ErrorExtensions::extend_with(error, |_, values| {
                     values.set("position", after.to_string());
                 });
-                let error = error.into_server_error(async_graphql::Pos::default());
+                let error = fault::outside(error);
                 // Beyond the quota, once: there is nothing else to tell it by.
                 let _ = outbox.reply(&ServerMessage::Error { id: &id, payload: &[error] });
                 return id;
