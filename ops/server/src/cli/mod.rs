@@ -1,0 +1,134 @@
+//! The command line: data on standard output, everything else on standard error.
+
+mod connect;
+mod log;
+mod output;
+mod run;
+mod sandbox;
+mod serve;
+mod status;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Environment, LogFormat, Override};
+
+/// Exit code of a command that could not do what it was asked to. `run` has more: see there.
+const FAILURE: u8 = 4;
+
+/// Runs AI agents and workflows, and keeps a log of everything that happened.
+#[derive(Debug, Parser)]
+#[command(name = "openclaw", version, disable_help_subcommand = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve(serve::Args),
+    /// Run a workflow and wait for its end.
+    Run(run::Args),
+    /// Verify or export the event log of a stopped server.
+    #[command(subcommand)]
+    Log(log::Command),
+    /// Say how the server is.
+    Status(status::Args),
+    /// Run commands as workflows run them.
+    #[command(subcommand)]
+    Sandbox(sandbox::Command),
+}
+
+/// What every command that reads the configuration takes.
+#[derive(Clone, Debug, Args)]
+struct Settings {
+    /// The data directory.
+    #[arg(long, value_name = "DIR", env = "OPENCLAW_DATA")]
+    data: Option<PathBuf>,
+    /// A TOML file with settings; see --print-config of `serve` for what can be set.
+    #[arg(long, value_name = "FILE", env = "OPENCLAW_CONFIG")]
+    config: Option<PathBuf>,
+    /// What is logged on standard error: error, warn, info, debug, trace or a filter.
+    #[arg(long, value_name = "LEVEL", env = "OPENCLAW_LOG")]
+    log_level: Option<String>,
+    /// How a log line looks.
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+impl Settings {
+    /// The configuration, with these flags and `more` over it.
+    fn load(&self, more: &[Override]) -> Result<Config, crate::config::Error> {
+        let mut flags = Vec::new();
+        if let Some(data) = &self.data {
+            flags.push(Override::flag("--data", "data", data.to_string_lossy()));
+        }
+        if let Some(level) = &self.log_level {
+            flags.push(Override::flag("--log-level", "telemetry.level", level));
+        }
+        match self.log_format {
+            Some(LogFormat::Text) => flags.push(Override::flag("--log-format", "telemetry.format", "text")),
+            Some(LogFormat::Json) => flags.push(Override::flag("--log-format", "telemetry.format", "json")),
+            None => {}
+        }
+        flags.extend_from_slice(more);
+        Config::load(self.config.as_deref(), &Environment::of_the_process(), &flags)
+    }
+}
+
+impl Cli {
+    /// Does what was asked. The exit code is 0 if it worked.
+    pub(crate) async fn carry_out(self) -> ExitCode {
+        let done = match self.command {
+            Command::Serve(args) => serve::serve(args).await,
+            Command::Run(args) => run::run(args).await,
+            Command::Log(command) => log::carry_out(command).await,
+            Command::Status(args) => status::status(args).await,
+            Command::Sandbox(command) => sandbox::carry_out(command).await,
+        };
+        done.unwrap_or_else(|error| {
+            output::note(&format!("openclaw: {}", output::explain(&error)));
+            ExitCode::from(FAILURE)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_names_that_scripts_rely_on_are_understood() {
+        for line in [
+            "openclaw serve --data d --listen 127.0.0.1:0",
+            "openclaw serve --print-config",
+            "openclaw run f.yaml --input in.json --json",
+            "openclaw run f.yaml --input - --json --data d --url http://h:1",
+            "openclaw run -",
+            "openclaw log verify --data d",
+            "openclaw log export --data d",
+            "openclaw log export --data d --from 5 --to 9",
+            "openclaw status --json",
+            "openclaw sandbox run --level none -- true",
+            "openclaw sandbox run --level relaxed -- sh -c 'exit 3' --level x",
+            "openclaw sandbox run --level strict -- true",
+        ] {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.err().map(|e| e.to_string()).unwrap_or_default());
+        }
+        for line in
+            ["openclaw", "openclaw run", "openclaw sandbox run --level lax -- true", "openclaw sandbox run"]
+        {
+            assert_eq!(Cli::try_parse_from(line.split(' ')).expect_err(line).exit_code(), 2, "{line}");
+        }
+    }
+}

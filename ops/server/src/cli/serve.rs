@@ -1,0 +1,84 @@
+//! `openclaw serve`.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use super::{FAILURE, Settings, output};
+use crate::{config::Override, instance::Instance, shutdown::Signals, telemetry};
+
+/// Run the server.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    settings: Settings,
+    /// Address to listen at; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// Listen even where other machines can reach it.
+    #[arg(long)]
+    allow_remote: bool,
+    /// Print the effective configuration and exit.
+    #[arg(long)]
+    print_config: bool,
+}
+
+/// Serves until a signal. Prints `listening on http://HOST:PORT` once it answers.
+pub(super) async fn serve(args: Args) -> anyhow::Result<ExitCode> {
+    let mut flags = Vec::new();
+    if let Some(listen) = &args.listen {
+        flags.push(Override::flag("--listen", "server.listen", listen));
+    }
+    if args.allow_remote {
+        flags.push(Override::switch("--allow-remote", "server.allow_remote"));
+    }
+    let config = args.settings.load(&flags)?;
+    if args.print_config {
+        output::data(config.to_toml().trim_end())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    telemetry::install(&config.telemetry)?;
+    // Before anything is open, so that a signal during a long start is not lost.
+    let mut signals = Signals::listen().context("signals cannot be handled")?;
+
+    let mut instance = tokio::select! {
+        started = Instance::start(&config) => started?,
+        () = signals.next() => {
+            output::note("stopped before the server was ready");
+            return Ok(ExitCode::from(FAILURE));
+        }
+    };
+    if let (token, true) = instance.token() {
+        output::note(&format!(
+            "a new token is in {}; it is shown only now: {}",
+            crate::token::Token::path(instance.data().path()).display(),
+            token.reveal()
+        ));
+    }
+    instance.data().announce(&for_this_machine(instance.url())).context("server.json cannot be written")?;
+    // A reader that has gone away is no reason not to serve.
+    let _ = output::data(&format!("listening on {}", instance.url()));
+    tracing::info!(url = instance.url(), data = %instance.data().path().display(), "ready");
+
+    let failed = tokio::select! {
+        () = signals.next() => false,
+        () = instance.failed() => true,
+    };
+    tracing::info!("stopping");
+    let data = instance.data().clone();
+    let whole = tokio::select! {
+        whole = instance.stop() => whole,
+        () = signals.next() => {
+            tracing::warn!("stopped at once by a second signal; the next start recovers");
+            false
+        }
+    };
+    data.retract();
+    tracing::info!(whole, "stopped");
+    Ok(if whole && !failed { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) })
+}
+
+/// A server that listens everywhere is reached at the loopback address by its own machine.
+fn for_this_machine(url: &str) -> String {
+    url.replacen("http://0.0.0.0:", "http://127.0.0.1:", 1).replacen("http://[::]:", "http://[::1]:", 1)
+}

@@ -1,0 +1,76 @@
+//! The shell around the application: who may come in, how long they may take, what is said about it.
+//!
+//! From the outside in: security headers and metrics, `Host` and `Origin`, time for the body, the token, the
+//! application. Invariant: everything but the probes is behind the token; a route that is added to the application
+//! cannot be outside of it.
+
+mod admission;
+mod answer;
+mod auth;
+mod body;
+mod connection;
+mod observe;
+mod probes;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use axum::{Router, middleware, routing::get};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+pub(crate) use admission::Names;
+pub(crate) use auth::Gate;
+pub(crate) use serve::{Drained, Times, serve};
+
+/// Says why the application is not ready; nothing if it is.
+pub(crate) type Readiness = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
+/// What the shell is made of.
+#[derive(Clone)]
+pub(crate) struct Shell {
+    /// Who may come in.
+    pub(crate) gate: Gate,
+    /// The names that it answers to.
+    pub(crate) names: Arc<Names>,
+    /// Time for the body of a request.
+    pub(crate) body_time: std::time::Duration,
+    /// What `/metrics` shows.
+    pub(crate) metrics: Option<PrometheusHandle>,
+    /// What `/readyz` asks.
+    pub(crate) readiness: Readiness,
+    /// Set when a stop begins.
+    pub(crate) stopping: Arc<AtomicBool>,
+}
+
+impl Shell {
+    /// Puts the shell around `application`.
+    pub(crate) fn around(self, application: Router) -> Router {
+        let inside = application
+            .route("/metrics", get(probes::metrics))
+            .fallback(answer::not_found)
+            .method_not_allowed_fallback(answer::method_not_allowed)
+            .with_state(())
+            .layer(middleware::from_fn_with_state(self.gate.clone(), auth::require));
+        Router::new()
+            .route("/livez", get(probes::livez))
+            .route("/readyz", get(probes::readyz))
+            .merge(inside)
+            .layer(middleware::from_fn_with_state(self.body_time, body::limit_time))
+            .layer(middleware::from_fn_with_state(Arc::clone(&self.names), admission::check))
+            .layer(middleware::from_fn(observe::observe))
+            .layer(axum::Extension(self))
+    }
+
+    /// Why it is not ready; nothing if it is.
+    fn reasons(&self) -> Vec<String> {
+        if self.stopping.load(Ordering::Acquire) {
+            return vec!["the server is stopping".to_owned()];
+        }
+        (self.readiness)()
+    }
+}
