@@ -11,6 +11,7 @@ use std::sync::Arc;
 use openclaw_log::EventLog;
 use openclaw_model::{Actor, CommandId, Position, StreamId, envelope::Causality};
 use openclaw_ports::Ids;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
@@ -31,6 +32,7 @@ pub struct Service<L> {
     ends: Arc<Ends>,
     ids: Arc<dyn Ids>,
     projected: Arc<dyn Fn() -> Position + Send + Sync>,
+    stopping: CancellationToken,
 }
 
 impl<L> std::fmt::Debug for Service<L> {
@@ -49,7 +51,12 @@ impl<L: EventLog> Service<L> {
         ids: Arc<dyn Ids>,
         projected: Arc<dyn Fn() -> Position + Send + Sync>,
     ) -> Self {
-        Self { log, sequencer, definitions, ends, ids, projected }
+        Self { log, sequencer, definitions, ends, ids, projected, stopping: CancellationToken::new() }
+    }
+
+    /// Answers callers that wait for the end of a run with where it stands now.
+    pub fn release(&self) {
+        self.stopping.cancel();
     }
 
     /// Submits `command` for the caller in `context`.

@@ -1,1 +1,1 @@
-//! The import rules of the house as a test.
+//! The import rules of the house (DESIGN section 2), read from cargo itself.

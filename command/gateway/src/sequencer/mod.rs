@@ -15,6 +15,7 @@ use openclaw_model::{
 };
 use openclaw_ports::{Clock, Ids};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 pub use command::{Command, Rejection};
 
@@ -144,11 +145,12 @@ enum Work {
     Recall { id: CommandId, digest: CommandDigest },
 }
 
-/// Handle to the sequencer. Cheap to clone; the sequencer ends when the last handle is dropped.
+/// Handle to the sequencer. Cheap to clone.
 #[derive(Clone)]
 pub struct Sequencer {
     queue: mpsc::Sender<Envelope>,
     health: Arc<dyn Fn() -> Health + Send + Sync>,
+    closing: CancellationToken,
 }
 
 impl std::fmt::Debug for Sequencer {
@@ -169,8 +171,14 @@ impl Sequencer {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let (senders, receivers) = (0..watchers).map(|_| mpsc::unbounded_channel()).unzip();
         let health = log.clone();
-        let task = task::Task::new(log, clock, ids, senders).run(waiting);
-        (Self { queue, health: Arc::new(move || health.health()) }, receivers, task)
+        let closing = CancellationToken::new();
+        let task = task::Task::new(log, clock, ids, senders).run(waiting, closing.clone());
+        (Self { queue, health: Arc::new(move || health.health()), closing }, receivers, task)
+    }
+
+    /// Takes no more commands. The task carries out what waits and ends when all of it is durable and answered.
+    pub fn close(&self) {
+        self.closing.cancel();
     }
 
     /// Whether the log takes appends.

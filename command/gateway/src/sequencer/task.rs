@@ -10,6 +10,7 @@ use openclaw_log::{AppendError, EventLog, Head, Health, StreamHead, frame};
 use openclaw_model::{CommandDigest, CommandId, Event, EventId, Recorded, Timestamp, Version};
 use openclaw_ports::{Clock, Ids};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::{Accepted, Commit, Envelope, Expected, Refused, Submission, Work, states::States};
 use crate::metrics;
@@ -59,8 +60,9 @@ impl<L: EventLog> Task<L> {
         Self { log, clock, ids, watchers, states: States::new(), answers: LruCache::new(ANSWERS), head }
     }
 
-    /// Runs until every handle is dropped and everything accepted is durable.
-    pub(super) async fn run(mut self, mut waiting: mpsc::Receiver<Envelope>) {
+    /// Runs until it is closed, or every handle is dropped, and everything accepted is durable.
+    pub(super) async fn run(mut self, mut waiting: mpsc::Receiver<Envelope>, closing: CancellationToken) {
+        let mut closed = false;
         let mut in_flight: FuturesOrdered<Appending> = FuturesOrdered::new();
         let mut drained = Vec::with_capacity(DRAIN);
         loop {
@@ -76,6 +78,10 @@ impl<L: EventLog> Task<L> {
                     metrics::drained(count);
                     let appending = self.decide(std::mem::take(&mut drained)).await;
                     in_flight.push_back(appending);
+                }
+                () = closing.cancelled(), if !closed => {
+                    closed = true;
+                    waiting.close();
                 }
             }
         }

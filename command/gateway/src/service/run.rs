@@ -48,7 +48,12 @@ impl<L: EventLog> Service<L> {
         };
         let mut ended = self.ends.watch(run);
         let mut folded = self.fold(run).await?;
-        if folded.state.end.is_none() && tokio::time::timeout(wait, ended.wait_for(|ended| *ended)).await.is_ok() {
+        if folded.state.end.is_none() {
+            tokio::select! {
+                _ = ended.wait_for(|ended| *ended) => {}
+                () = tokio::time::sleep(wait) => {}
+                () = self.stopping.cancelled() => {}
+            }
             folded = self.fold(run).await?;
         }
         Ok(shown(run, folded))

@@ -71,12 +71,13 @@ impl<L: EventLog> OwnEffects<L> {
                 }
                 None => {}
             }
-            tokio::select! {
-                _ = ended.wait_for(|ended| *ended) => {}
-                () = cancel.cancelled() => {
-                    self.stop(request.run, key).await;
-                    return Err(error::runtime("cancelled".into()));
-                }
+            let cancelled = tokio::select! {
+                _ = ended.wait_for(|ended| *ended) => false,
+                () = cancel.cancelled() => true,
+            };
+            if cancelled {
+                self.stop(request.run, key).await;
+                return Err(error::runtime("cancelled".into()));
             }
         }
     }

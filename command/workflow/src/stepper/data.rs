@@ -31,7 +31,7 @@ pub(super) struct Place<'a> {
 }
 
 pub(super) fn failed(failure: EvaluationError) -> WorkflowError {
-    error::expression(failure.reason)
+    error::expression(failure.to_string())
 }
 
 /// Refuses `data` that does not satisfy `schema`; the error names the first offending place.

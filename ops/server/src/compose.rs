@@ -1,0 +1,198 @@
+//! The composition root: the one place that knows every adapter and ties them to the parts that ask for them.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use axum::Router;
+use openclaw_gateway::{Definitions, Ends, Sequencer, Service, rpc::Rpc};
+use openclaw_log::{EventLog, Health};
+use openclaw_ports::Clock;
+use openclaw_projection::{Projector, Status, Views};
+use openclaw_runtime::{
+    OpenRuns, Parts, Runtime,
+    effects::{HttpEffects, OwnEffects, ProcessEffects, RuntimeEffects, http},
+    evaluator::{JqEvaluator, WorkerCommand},
+};
+use openclaw_sandbox::Bubblewrap;
+use openclaw_sled::SledLog;
+use openclaw_workflow::stepper;
+use tokio::task::JoinSet;
+
+use crate::{
+    config::Config,
+    data::Data,
+    http::{Gate, Readiness},
+    world::{RandomIds, SystemClock},
+};
+
+/// The application inside the shell.
+pub struct App {
+    /// `/rpc`, `/graphql` and `/graphql/ws`, without authentication.
+    pub router: Router,
+    /// Why it is not ready; nothing if it is.
+    pub readiness: Readiness,
+    /// Answers callers that wait for the end of a run, so that a stop need not wait for them.
+    pub release: Box<dyn Fn() + Send + Sync>,
+    parts: Drainable,
+}
+
+struct Drainable {
+    log: Arc<SledLog>,
+    sequencer: Sequencer,
+    rpc: Rpc,
+    runtime: Runtime,
+    effects: Arc<RuntimeEffects<SledLog>>,
+    projector: Projector,
+    grace: Duration,
+    /// The sequencer's task.
+    deciding: JoinSet<()>,
+    /// The runtime's task.
+    carrying_out: JoinSet<()>,
+}
+
+/// Opens everything and starts it. When this returns, commands and queries can be served; runs that had not ended
+/// go on.
+///
+/// # Errors
+/// With a code and what to do about it, for what an operator can do something about.
+pub async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::Result<App> {
+    // Fails when a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    openclaw_sandbox::describe_metrics();
+
+    let log = open_log(data.log(), config).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids = Arc::new(RandomIds);
+    let open = OpenRuns::load(&*log, &data.path().join("open-runs.json"))
+        .await
+        .context("the log cannot be read for runs that have not ended")?;
+
+    let views_at = config.projection.directory.clone().unwrap_or_else(|| data.views());
+    let projector = Projector::start(log.clone(), &views_at).await?;
+    let views = projector.views();
+
+    let (sequencer, commits, decide) = Sequencer::new(log.clone(), clock.clone(), ids.clone(), 1);
+    let mut deciding = JoinSet::new();
+    deciding.spawn(decide);
+
+    let definitions = Arc::new(Definitions::new(log.clone()));
+    let ends = Arc::new(Ends::new());
+    let projected = {
+        let views = views.clone();
+        Arc::new(move || views.progress().position)
+    };
+    let service = Arc::new(Service::new(
+        log.clone(),
+        sequencer.clone(),
+        definitions.clone(),
+        ends.clone(),
+        ids.clone(),
+        projected,
+    ));
+
+    let process = ProcessEffects::new(
+        Arc::new(Bubblewrap::new(config.sandbox.config())),
+        data.workspaces(),
+        config.sandbox.level,
+        config.sandbox.limits(),
+    );
+    let own = OwnEffects {
+        log: log.clone(),
+        sequencer: sequencer.clone(),
+        definitions: definitions.clone(),
+        ends: ends.clone(),
+        service: service.clone(),
+    };
+    let http = HttpEffects::new(http::Limits::default());
+    let effects = Arc::new(RuntimeEffects::new(http, process, own));
+    let parts = Parts {
+        log: log.clone(),
+        sequencer: sequencer.clone(),
+        definitions,
+        ends,
+        effects: effects.clone(),
+        evaluator: Arc::new(JqEvaluator::new(Some(expression_worker()), config.runtime.expression_workers)),
+        clock: clock.clone(),
+        ids,
+        limits: stepper::Limits { tasks: config.runtime.tasks_per_run, events: config.runtime.events_per_step },
+    };
+    let commits = commits.into_iter().next().context("the sequencer has one watcher")?;
+    let (runtime, carry_out) = Runtime::new(parts, commits, open);
+    let mut carrying_out = JoinSet::new();
+    carrying_out.spawn(carry_out);
+
+    let rpc = Rpc::new(service.clone(), config.limits.rpc());
+    let router = rpc.router().merge(queries(log.clone(), views.clone(), clock, gate));
+    let readiness = readiness(log.clone(), views);
+    let parts = Drainable {
+        log,
+        sequencer,
+        rpc,
+        runtime,
+        effects,
+        projector,
+        grace: config.runtime.stop_grace.0,
+        deciding,
+        carrying_out,
+    };
+    Ok(App { router, readiness, release: Box::new(move || service.release()), parts })
+}
+
+async fn open_log(path: PathBuf, config: &Config) -> anyhow::Result<Arc<SledLog>> {
+    let options = config.log.options();
+    let opened = tokio::task::spawn_blocking(move || SledLog::open(&path, options)).await;
+    Ok(Arc::new(opened.context("opening the log panicked")??))
+}
+
+/// How this program is started as a worker for expressions.
+fn expression_worker() -> WorkerCommand {
+    // The running program, even when its file has been replaced.
+    WorkerCommand { program: "/proc/self/exe".into(), arguments: vec!["evaluate-expressions".into()] }
+}
+
+fn queries(log: Arc<SledLog>, views: Views, clock: Arc<dyn Clock>, gate: &Gate) -> Router {
+    let deps = openclaw_query::Deps {
+        views,
+        history: log,
+        now: Arc::new(move || clock.now()),
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let gate = gate.clone();
+    let authenticate = openclaw_query::Authenticate::new(move |authorization| {
+        let identity = gate.decide(authorization)?;
+        Some(openclaw_query::Caller { name: identity.name.to_owned() })
+    });
+    openclaw_query::router(deps, authenticate)
+}
+
+fn readiness(log: Arc<SledLog>, views: Views) -> Readiness {
+    Arc::new(move || {
+        let mut reasons = Vec::new();
+        if let Health::ReadOnly(reason) = log.health() {
+            reasons.push(format!("OC-LOG-002: the log is read-only: {reason}"));
+        }
+        if let Status::Failed(failure) = views.progress().status {
+            reasons.push(failure.to_string());
+        }
+        reasons
+    })
+}
+
+impl App {
+    /// Stops, in the order in which work flows: no calls, no new effects, no commands, no rows, no log. Nothing that
+    /// was acknowledged is lost, and what was begun is taken up at the next start.
+    pub async fn drain(self) {
+        let Drainable { log, sequencer, rpc, runtime, effects, projector, grace, mut deciding, mut carrying_out } =
+            self.parts;
+        rpc.drain().await;
+        runtime.stop(grace).await;
+        effects.stop().await;
+        while carrying_out.join_next().await.is_some() {}
+        sequencer.close();
+        while deciding.join_next().await.is_some() {}
+        projector.stop().await;
+        if tokio::task::spawn_blocking(move || log.close()).await.is_err() {
+            tracing::error!("closing the log panicked; the next start checks it");
+        }
+    }
+}
