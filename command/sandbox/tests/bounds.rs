@@ -45,9 +45,7 @@ async fn cancelling_kills_the_whole_tree_before_it_returns() {
         let cancel = CancellationToken::new();
         let (sandbox, ready) = (sandbox(), workspace.path().join("ready"));
         let (outcome, ()) = tokio::join!(sandbox.run(job, cancel.clone()), async {
-            while !ready.exists() || alive(&seconds) < 2 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            wait_until(|| ready.exists() && alive(&seconds) >= 2).await;
             cancel.cancel();
         });
         assert_eq!(outcome.unwrap().end, End::Cancelled, "{level:?}");
@@ -73,16 +71,16 @@ async fn dropping_the_future_kills_the_tree() {
         let sandbox = sandbox();
         tokio::select! {
             outcome = sandbox.run(job, CancellationToken::new()) => panic!("ended by itself: {outcome:?}"),
-            () = async { while alive(&seconds) < 2 { tokio::time::sleep(Duration::from_millis(5)).await; } } => {}
+            () = wait_until(|| alive(&seconds) >= 2) => {}
         }
-        wait_until_dead(&seconds).await;
+        wait_until(|| alive(&seconds) == 0).await;
     }
 }
 
-async fn wait_until_dead(mark: &str) {
+async fn wait_until(condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while alive(mark) > 0 {
-        assert!(Instant::now() < deadline, "{} processes are still alive", alive(mark));
+    while !condition() {
+        assert!(Instant::now() < deadline, "it did not happen");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -103,7 +101,7 @@ async fn the_tree_dies_with_the_server() {
         assert!(alive(&seconds) >= 2);
         server.kill().unwrap();
         server.wait().unwrap();
-        wait_until_dead(&seconds).await;
+        wait_until(|| alive(&seconds) == 0).await;
     }
 }
 
