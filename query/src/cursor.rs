@@ -133,19 +133,14 @@ impl Page {
                     .push_bind(i64::try_from(key).unwrap_or(i64::MAX));
             }
         }
+        self.sort(sql, column);
+    }
+
+    /// Adds the order of the rows, and the limit: one more than the page has, to know whether there are more.
+    pub(crate) fn sort(&self, sql: &mut QueryBuilder<Sqlite>, column: &str) {
         let ascending = (self.order == SortOrder::Asc) != self.from_end;
         sql.push(format_args!(" ORDER BY {column} {}", if ascending { "ASC" } else { "DESC" }));
         sql.push(" LIMIT ").push_bind(i64::from(self.limit) + 1);
-    }
-
-    /// Whether rows of the page run from small keys to large ones as selected.
-    pub(crate) fn selects_ascending(&self) -> bool {
-        (self.order == SortOrder::Asc) != self.from_end
-    }
-
-    /// How many rows are to be selected: one more than the page has, to know whether there are more.
-    pub(crate) const fn rows(&self) -> u32 {
-        self.limit + 1
     }
 
     /// Makes the page of the selected rows, each with its key.

@@ -20,7 +20,7 @@ use crate::{
 };
 
 const SELECT: &str = "SELECT r.*, s.name AS stream, s.version AS stream_version, s.last_position, l.text AS actor_name \
-     FROM runs r JOIN streams s ON s.key = r.key JOIN labels l ON l.id = r.actor WHERE 1 = 1";
+     FROM runs r JOIN streams s ON s.key = r.key JOIN labels l ON l.id = r.actor";
 
 /// How a run stands, in the words of the Serverless Workflow specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -242,14 +242,14 @@ pub(crate) fn id_of(id: &ID) -> Result<RunId> {
 pub(crate) async fn one(reader: &mut Reader, id: &ID) -> Result<Option<Run>> {
     let stream = StreamId::run(id_of(id)?);
     let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
-    equal(&mut sql, "s.name", Some(stream.as_str().to_owned()));
+    sql.push(" WHERE s.name = ").push_bind(stream.as_str().to_owned());
     rows(reader, &mut sql).await?.first().map(run).transpose()
 }
 
 /// The run of a stream's key.
 pub(crate) async fn of_key(reader: &mut Reader, key: u64) -> Result<Option<Run>> {
     let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
-    equal(&mut sql, "r.key", Some(i64::try_from(key).unwrap_or(i64::MAX)));
+    sql.push(" WHERE r.key = ").push_bind(i64::try_from(key).unwrap_or(i64::MAX));
     rows(reader, &mut sql).await?.first().map(run).transpose()
 }
 
@@ -262,20 +262,56 @@ pub(crate) async fn list(
 ) -> Result<Listed<Run>> {
     let total_count = if count { total(reader, &filter).await? } else { None };
     let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
-    let status = filter.status.map(|wanted| wanted.into_iter().map(RunStatus::name).collect());
-    any_of(&mut sql, "r.status", "status", status)?;
-    equal(&mut sql, "r.namespace", filter.namespace);
-    equal(&mut sql, "r.name", filter.name);
-    equal(&mut sql, "r.version", filter.version);
-    equal(&mut sql, "l.text", filter.actor);
-    let parent = filter.parent_id.as_ref().map(id_of).transpose()?;
-    equal(&mut sql, "r.parent", parent.map(|id| id.0.as_bytes().to_vec()));
-    within(&mut sql, "r.started_at", filter.started_at);
-    within(&mut sql, "r.ended_at", filter.ended_at);
-    page.finish(&mut sql, "r.key");
+    sql.push(" JOIN (");
+    // Each status is looked up by itself and cut to the page: a scan of its index that ends with the page, where a
+    // scan for several at once sorts every run of all of them.
+    let statuses: Vec<Option<RunStatus>> = match &filter.status {
+        None => vec![None],
+        Some(wanted) => {
+            let wanted = wanted.iter().enumerate().filter(|(index, one)| !wanted[..*index].contains(one));
+            wanted.map(|(_, one)| Some(*one)).collect()
+        }
+    };
+    if statuses.is_empty() {
+        sql.push("SELECT key FROM runs WHERE 0");
+    }
+    for (index, status) in statuses.into_iter().enumerate() {
+        sql.push(if index == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
+        sql.push("SELECT key FROM runs WHERE 1 = 1");
+        equal(&mut sql, "status", status.map(RunStatus::name));
+        conditions(&mut sql, &filter)?;
+        page.finish(&mut sql, "key");
+        sql.push(")");
+    }
+    sql.push(") AS p ON p.key = r.key");
+    page.sort(&mut sql, "r.key");
     let position = reader.position().into();
     let runs = rows(reader, &mut sql).await?;
     Ok(page.connect(keyed(&runs, run, |one| one.key)?, About { total_count, position }))
+}
+
+/// The conditions of a filter apart from the status.
+fn conditions(sql: &mut QueryBuilder<Sqlite>, filter: &RunFilter) -> Result<()> {
+    equal(sql, "namespace", filter.namespace.clone());
+    equal(sql, "name", filter.name.clone());
+    equal(sql, "version", filter.version.clone());
+    if let Some(actor) = &filter.actor {
+        sql.push(" AND actor = (SELECT id FROM labels WHERE text = ").push_bind(actor.clone()).push(")");
+    }
+    let parent = filter.parent_id.as_ref().map(id_of).transpose()?;
+    equal(sql, "parent", parent.map(|id| id.0.as_bytes().to_vec()));
+    // Time never goes backwards within a log, so a time of start is a bound of the key.
+    let started = filter.started_at.unwrap_or_default();
+    if let Some(from) = started.from {
+        sql.push(" AND key >= (SELECT key FROM runs WHERE started_at >= ").push_bind(from.0.as_micros());
+        sql.push(" ORDER BY started_at, key LIMIT 1)");
+    }
+    if let Some(to) = started.to {
+        sql.push(" AND key <= (SELECT key FROM runs WHERE started_at <= ").push_bind(to.0.as_micros());
+        sql.push(" ORDER BY started_at DESC, key DESC LIMIT 1)");
+    }
+    within(sql, "ended_at", filter.ended_at);
+    Ok(())
 }
 
 /// How many runs there are, when nothing but the status matters.

@@ -117,10 +117,8 @@ pub(crate) async fn list(
     let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
     equal(&mut sql, "w.namespace", filter.namespace);
     equal(&mut sql, "w.name", filter.name);
-    match filter.retired {
-        Some(true) => drop(sql.push(" AND w.retired_at IS NOT NULL")),
-        Some(false) => drop(sql.push(" AND w.retired_at IS NULL")),
-        None => {}
+    if let Some(retired) = filter.retired {
+        sql.push(if retired { " AND w.retired_at IS NOT NULL" } else { " AND w.retired_at IS NULL" });
     }
     page.finish(&mut sql, "w.key");
     let position = reader.position().into();
