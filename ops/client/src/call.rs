@@ -147,7 +147,15 @@ async fn read(response: Response, url: &str) -> Result<Value, Error> {
         .await
         .map_err(|error| Error::Transport { url: url.to_owned(), source: error.into() })?;
     if is_json {
-        return serde_json::from_slice(&body).map_err(|error| Error::Protocol(error.to_string()));
+        let answer: Value =
+            serde_json::from_slice(&body).map_err(|error| Error::Protocol(error.to_string()))?;
+        // What is refused before it reaches a protocol has this form whatever the protocol.
+        return match (status.is_success(), answer["code"].as_str(), answer["message"].as_str()) {
+            (false, Some(code), Some(message)) => {
+                Err(Error::Status { status: status.as_u16(), body: format!("{code}: {message}") })
+            }
+            _ => Ok(answer),
+        };
     }
     let body = String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
     Err(Error::Status { status: status.as_u16(), body })

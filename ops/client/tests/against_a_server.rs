@@ -16,7 +16,8 @@ use axum::{
     routing::{any, post},
 };
 use futures_util::StreamExt;
-use openclaw_client::{Client, CreateSession, Error, StartRun, Status};
+use openclaw_client::{Client, CreateSession, EndSession, Error, StartRun, Status};
+use openclaw_model::SessionId;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinSet};
 
@@ -48,6 +49,10 @@ async fn rpc(State(seen): State<Seen>, headers: HeaderMap, Json(body): Json<Valu
         Some("session.create") => json!({ "error": {
             "code": -32009, "message": "busy", "data": { "code": "OC-RPC-007", "retryAfterMs": 40 },
         } }),
+        Some("session.end") => {
+            let body = json!({ "code": "OC-HTTP-004", "message": "there is nothing here" });
+            return (StatusCode::NOT_FOUND, Json(body)).into_response();
+        }
         _ => return (StatusCode::BAD_GATEWAY, "a proxy says no").into_response(),
     };
     let mut answer = answer;
@@ -74,6 +79,13 @@ async fn calls_are_typed_both_ways_and_carry_token_and_key() {
     assert_eq!(busy.retry_after(), Some(std::time::Duration::from_millis(40)));
     assert!(matches!(busy, Error::Rpc(error) if error.oc_code() == Some("OC-RPC-007")));
     assert!(matches!(client.health().await.unwrap_err(), Error::Status { status: 502, .. }));
+
+    let end = EndSession { session_id: SessionId::new("s").unwrap(), reason: None };
+    let refused = client.end_session(&end, None).await.unwrap_err();
+    assert!(
+        matches!(&refused, Error::Status { status: 404, body } if body.contains("OC-HTTP-004")),
+        "{refused}"
+    );
 
     let stranger = Client::new(&server.url, "wrong").unwrap();
     assert!(matches!(stranger.version().await.unwrap_err(), Error::Unauthorized));
