@@ -142,8 +142,14 @@ mod tests {
 
     #[test]
     fn integers_stay_integers() {
-        for value in [json!(0), json!(-1), json!(i64::MIN), json!(i64::MAX), json!(u64::MAX), json!(9_007_199_254_740_993_i64)]
-        {
+        for value in [
+            json!(0),
+            json!(-1),
+            json!(i64::MIN),
+            json!(i64::MAX),
+            json!(u64::MAX),
+            json!(9_007_199_254_740_993_i64),
+        ] {
             assert_eq!(round(value.clone()), value);
         }
         assert_eq!(round(json!(1.5)).to_string(), "1.5");

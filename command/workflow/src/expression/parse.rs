@@ -44,7 +44,8 @@ impl ParseError {
 
 /// Parses and checks `program`.
 pub(super) fn check(program: &str) -> Result<Facts, ParseError> {
-    let outline = scan::outline(program).map_err(|error| ParseError::syntax(error.to_string(), error.offset()))?;
+    let outline =
+        scan::outline(program).map_err(|error| ParseError::syntax(error.to_string(), error.offset()))?;
     if let Some(offset) = outline.end {
         return Err(ParseError::syntax("`}` closes nothing that is open", Some(offset)));
     }

@@ -37,7 +37,8 @@ impl Program {
             .with_global_vars(names.iter().map(String::as_str))
             .compile(modules)
             .map_err(|errors| {
-                let name = errors.first().and_then(|(_, errors)| errors.first()).map_or("", |(name, _)| *name);
+                let name =
+                    errors.first().and_then(|(_, errors)| errors.first()).map_or("", |(name, _)| *name);
                 EvaluationError::new(Failure::Jq, format!("`{name}` is not defined"))
             })?;
         Ok(Self { filter })

@@ -56,7 +56,8 @@ pub(super) fn outline(text: &str) -> Result<Outline, Error> {
             tokens += usize::from(matches!(byte, b'\\'));
         } else {
             let word = byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
-            tokens += usize::from(!byte.is_ascii_whitespace() && !(word && in_word));
+            let goes_on = byte.is_ascii_whitespace() || (word && in_word);
+            tokens += usize::from(!goes_on);
             in_word = word;
             match byte {
                 b'"' | b'(' | b'[' | b'{' => open.push((byte, at)),

@@ -247,13 +247,7 @@ impl<'t> Analysis<'t> {
         Some(Bound { size, count: 1, peak: l.peak.max(r.peak) })
     }
 
-    fn call(
-        &mut self,
-        name: &str,
-        arguments: &'t [Term<&'t str>],
-        input: u32,
-        depth: u32,
-    ) -> Option<Bound> {
+    fn call(&mut self, name: &str, arguments: &'t [Term<&'t str>], input: u32, depth: u32) -> Option<Bound> {
         match (name, arguments) {
             ("true" | "false" | "null" | "not" | "type" | "length" | "utf8bytelength", []) => Some(one(1)),
             ("isboolean" | "isnumber" | "isstring" | "isarray" | "isobject", []) => {

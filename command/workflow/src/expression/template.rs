@@ -136,7 +136,11 @@ impl Rendering<'_> {
             Template::Text(segments) => self.text(segments).map(Value::String),
             Template::Array(items) => {
                 self.budget.take(2).map_err(convert::excess)?;
-                items.iter().map(|item| self.render(item, depth + 1)).collect::<Result<_, _>>().map(Value::Array)
+                items
+                    .iter()
+                    .map(|item| self.render(item, depth + 1))
+                    .collect::<Result<_, _>>()
+                    .map(Value::Array)
             }
             Template::Object(entries) => {
                 self.budget.take(2).map_err(convert::excess)?;
@@ -180,7 +184,8 @@ pub(super) fn whole(text: &str) -> Result<Option<&str>, ParseError> {
 
 /// Where the `}` stands that ends the program at the start of `rest`.
 fn end_of(rest: &str) -> Result<usize, ParseError> {
-    let outline = scan::outline(rest).map_err(|error| ParseError::syntax(error.to_string(), error.offset()))?;
+    let outline =
+        scan::outline(rest).map_err(|error| ParseError::syntax(error.to_string(), error.offset()))?;
     outline.end.ok_or_else(|| ParseError::syntax("`${` is never closed", None))
 }
 

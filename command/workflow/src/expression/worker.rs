@@ -61,7 +61,8 @@ pub enum Response {
 pub fn write_frame(writer: &mut impl Write, message: &impl Serialize, limit: usize) -> io::Result<()> {
     let body = serde_json::to_vec(message)?;
     let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= limit);
-    let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the message is too large"))?;
+    let length =
+        length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the message is too large"))?;
     writer.write_all(&length.to_be_bytes())?;
     writer.write_all(&body)?;
     writer.flush()
@@ -147,7 +148,8 @@ mod tests {
     #[test]
     fn a_worker_answers_one_request_after_the_other() {
         let variables = ["x".to_owned()];
-        let request = |program, input| Request { program, variables: &variables, values: &[Value::Null], input };
+        let request =
+            |program, input| Request { program, variables: &variables, values: &[Value::Null], input };
         let (numbers, five) = (json!([1, 2, 3]), json!(5));
         let answers = exchange(&[
             request("map(. * 2) | add", &numbers),

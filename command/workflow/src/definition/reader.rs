@@ -1,0 +1,258 @@
+//! Walking a document: where we are, what was found wrong so far, and readers for plain values.
+//!
+//! A reader reports what is wrong and gives nothing; the caller goes on with the rest, so that one reading finds all
+//! problems.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::problem::{MAX_PROBLEMS, Problem, code};
+use crate::suggest;
+
+/// A place in the document.
+#[derive(Clone, Debug)]
+pub(super) struct Node<'d> {
+    pub(super) value: &'d Value,
+    pub(super) path: String,
+}
+
+impl<'d> Node<'d> {
+    /// The place `key` below this one.
+    pub(super) fn child(&self, key: &str, value: &'d Value) -> Self {
+        Self { value, path: join(&self.path, key) }
+    }
+
+    /// The items of an array; none if it is something else.
+    pub(super) fn items(&self) -> Option<Vec<Self>> {
+        let items = self.value.as_array()?;
+        Some(items.iter().enumerate().map(|(index, item)| self.child(&index.to_string(), item)).collect())
+    }
+}
+
+/// The JSON pointer `path` and one more step.
+pub(super) fn join(path: &str, key: &str) -> String {
+    let key = key.replace('~', "~0").replace('/', "~1");
+    format!("{path}/{key}")
+}
+
+/// An object of the document whose fields are known.
+pub(super) struct Fields<'d> {
+    pub(super) path: String,
+    map: &'d Map<String, Value>,
+}
+
+impl<'d> Fields<'d> {
+    /// The field `name`, if it is there.
+    pub(super) fn get(&self, name: &str) -> Option<Node<'d>> {
+        self.map.get(name).map(|value| Node { value, path: join(&self.path, name) })
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.map.contains_key(name)
+    }
+}
+
+/// The state of one reading.
+pub(super) struct Reader<'d> {
+    /// The whole document.
+    pub(super) root: &'d Value,
+    /// Whether texts without `${ }` are expressions too.
+    pub(super) loose: bool,
+    /// Variables of loops and caught errors around the place.
+    pub(super) variables: Vec<String>,
+    /// Functions that are being read, to find those that call themselves.
+    pub(super) functions: Vec<String>,
+    /// Whether calls of functions are left alone, while functions are checked one by one.
+    pub(super) shallow: bool,
+    /// Tasks that may still be read.
+    pub(super) tasks_left: usize,
+    /// Bytes of task definitions that may still be kept.
+    pub(super) bytes_left: usize,
+    /// Whether an expression needs a worker process.
+    pub(super) needs_worker: bool,
+    exhausted: bool,
+    problems: Vec<Problem>,
+}
+
+impl<'d> Reader<'d> {
+    pub(super) fn new(root: &'d Value, tasks: usize, bytes: usize) -> Self {
+        Self {
+            root,
+            loose: false,
+            variables: Vec::new(),
+            functions: Vec::new(),
+            shallow: false,
+            tasks_left: tasks,
+            bytes_left: bytes,
+            needs_worker: false,
+            exhausted: false,
+            problems: Vec::new(),
+        }
+    }
+
+    /// What was found wrong, in the order of the document as it was read.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    /// Reports a problem.
+    pub(super) fn report(&mut self, code: &'static str, path: &str, message: impl Into<String>) {
+        self.advise(code, path, message, None);
+    }
+
+    /// Reports a problem with advice. One and the same problem is reported once, also if its place is read again as a
+    /// function is called again.
+    pub(super) fn advise(
+        &mut self,
+        code: &'static str,
+        path: &str,
+        message: impl Into<String>,
+        suggestion: Option<String>,
+    ) {
+        let problem = Problem {
+            code,
+            path: path.to_owned(),
+            message: message.into(),
+            suggestion,
+            line: None,
+            column: None,
+        };
+        if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Reports what this version does not carry out.
+    pub(super) fn unsupported(&mut self, path: &str, what: &str) {
+        self.report(code::UNSUPPORTED, path, format!("{what} is not supported by this version"));
+    }
+
+    pub(super) fn wrong_type(&mut self, node: &Node<'_>, expected: &str) {
+        let found = match node.value {
+            Value::Null => "null",
+            Value::Bool(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a text",
+            Value::Array(_) => "an array",
+            Value::Object(_) => "an object",
+        };
+        self.report(code::WRONG_TYPE, &node.path, format!("expected {expected}, found {found}"));
+    }
+
+    /// An object with no other fields than `known`.
+    pub(super) fn object(&mut self, node: &Node<'d>, known: &[&str]) -> Option<Fields<'d>> {
+        let map = self.map(node)?;
+        for name in map.keys().filter(|name| !known.contains(&name.as_str())) {
+            let near = suggest::nearest(name, known.iter().copied());
+            let suggestion = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known here: {}", known.join(", ")),
+            };
+            let path = join(&node.path, name);
+            self.advise(
+                code::UNKNOWN_FIELD,
+                &path,
+                format!("there is no field `{name}` here"),
+                Some(suggestion),
+            );
+        }
+        Some(Fields { path: node.path.clone(), map })
+    }
+
+    /// An object whose fields have names of the author's choice.
+    pub(super) fn map(&mut self, node: &Node<'d>) -> Option<&'d Map<String, Value>> {
+        let map = node.value.as_object();
+        if map.is_none() {
+            self.wrong_type(node, "an object");
+        }
+        map
+    }
+
+    /// A field that has to be there.
+    pub(super) fn required(&mut self, fields: &Fields<'d>, name: &str) -> Option<Node<'d>> {
+        let node = fields.get(name);
+        if node.is_none() {
+            self.report(code::MISSING_FIELD, &fields.path, format!("the field `{name}` is missing"));
+        }
+        node
+    }
+
+    pub(super) fn text(&mut self, node: &Node<'d>) -> Option<&'d str> {
+        let text = node.value.as_str();
+        if text.is_none() {
+            self.wrong_type(node, "a text");
+        }
+        text
+    }
+
+    pub(super) fn boolean(&mut self, node: &Node<'d>) -> Option<bool> {
+        let value = node.value.as_bool();
+        if value.is_none() {
+            self.wrong_type(node, "true or false");
+        }
+        value
+    }
+
+    /// The items of an array.
+    pub(super) fn array(&mut self, node: &Node<'d>) -> Option<Vec<Node<'d>>> {
+        let items = node.items();
+        if items.is_none() {
+            self.wrong_type(node, "an array");
+        }
+        items
+    }
+
+    /// One of a few words.
+    pub(super) fn word<T: Copy>(&mut self, node: &Node<'d>, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(node)?;
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+            return Some(*value);
+        }
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let near =
+            suggest::nearest(text, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+        let message = format!("`{}` is none of {}", excerpt(text), known.join(", "));
+        self.advise(code::BAD_VALUE, &node.path, message, near);
+        None
+    }
+
+    /// The source of a task, kept for `$task.definition`.
+    pub(super) fn source(&mut self, node: &Node<'d>) -> Option<Arc<Value>> {
+        self.charge(node).then(|| Arc::new(node.value.clone()))
+    }
+
+    /// Counts what is kept or read once more. What is too much is reported, and nothing more is read.
+    pub(super) fn charge(&mut self, node: &Node<'d>) -> bool {
+        let left = super::text::weight(node.value, self.bytes_left);
+        self.bytes_left = left.unwrap_or(0);
+        if left.is_none() {
+            self.exhaust("the tasks, with what they use counted at each use, are larger than allowed");
+        }
+        left.is_some()
+    }
+
+    /// Counts one more task.
+    pub(super) fn count_task(&mut self) -> bool {
+        let left = self.tasks_left.checked_sub(1);
+        self.tasks_left = left.unwrap_or(0);
+        if left.is_none() {
+            self.exhaust("there are too many tasks, those of functions counted at each call");
+        }
+        left.is_some() && !self.exhausted
+    }
+
+    /// Reports, once, that the document asks for more than is allowed. No more tasks are read.
+    fn exhaust(&mut self, message: &str) {
+        if !self.exhausted {
+            self.report(code::TOO_MANY_TASKS, "", message);
+            self.exhausted = true;
+        }
+    }
+}
+
+/// The beginning of `text`, for a message.
+pub(super) fn excerpt(text: &str) -> String {
+    let start: String = text.chars().take(60).collect();
+    if start.len() < text.len() { format!("{start}...") } else { start }
+}

@@ -1,0 +1,65 @@
+//! The examples and conformance features of the specification, if they are at hand.
+
+use std::{fs, path::PathBuf};
+
+use openclaw_workflow::definition::{self, Format};
+
+/// The directory of the specification, from `OPENCLAW_SPEC_DIR`.
+#[expect(clippy::disallowed_methods, reason = "the reference data lies outside the repository")]
+fn directory() -> Option<PathBuf> {
+    std::env::var_os("OPENCLAW_SPEC_DIR").map(PathBuf::from)
+}
+
+#[expect(clippy::disallowed_macros, reason = "a skipped test says so")]
+fn skipped(what: &str) {
+    println!("skipped: OPENCLAW_SPEC_DIR is not set, so there are no {what} to load");
+}
+
+/// Examples that are wrong by the specification's own schema, with the code that says why.
+const WRONG: [(&str, &str); 0] = [];
+
+#[test]
+fn every_example_is_loaded_or_refused_only_for_what_is_not_supported() {
+    let Some(directory) = directory() else { return skipped("examples") };
+    let mut loaded = 0;
+    let mut refused = 0;
+    for entry in fs::read_dir(directory.join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        match definition::load(&text, Format::Auto) {
+            Ok(_) => loaded += 1,
+            Err(problems) => {
+                refused += 1;
+                let expected = WRONG.iter().find(|(wrong, _)| *wrong == name).map(|(_, code)| *code);
+                for problem in &problems {
+                    assert!(
+                        problem.code == "OC-WF-020" || Some(problem.code) == expected,
+                        "{name}: {problems:#?}"
+                    );
+                }
+            }
+        }
+    }
+    assert!(loaded >= 20, "{loaded} loaded, {refused} refused");
+}
+
+#[test]
+fn every_workflow_of_the_conformance_kit_at_hand_loads() {
+    let Some(directory) = directory() else { return skipped("features") };
+    let mut loaded = 0;
+    for entry in fs::read_dir(directory.join("ctk")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "feature") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for part in text.split("a workflow with definition:").skip(1) {
+            let yaml = part.split("\"\"\"").nth(1).unwrap().trim_start_matches("yaml");
+            definition::load(yaml, Format::Yaml)
+                .unwrap_or_else(|problems| panic!("{}: {problems:#?}", path.display()));
+            loaded += 1;
+        }
+    }
+    assert!(loaded >= 6, "{loaded}");
+}
