@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Commands are found in this many sealed segments, the newest, and in all that are not sealed yet.
-pub(crate) const COMMAND_WINDOW: usize = 16;
+pub(crate) const COMMAND_WINDOW: usize = 32;
 
 const COVERED: &[u8] = b"n";
 const FILTER_PIECE: usize = 4096;

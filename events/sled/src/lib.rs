@@ -231,8 +231,8 @@ impl EventLog for SledLog {
         lookup::stream_head(&self.shared, stream)
     }
 
-    /// Finds commands in the active segment, in closed ones and in the newest 16 sealed ones: about the last million
-    /// events.
+    /// Finds commands in the active segment, in closed ones and in the newest 32 sealed ones: the last million events if
+    /// they are of half a kilobyte each, fewer if they are larger.
     fn find_command(&self, command: CommandId) -> Result<Option<Position>, ReadError> {
         lookup::find_command(&self.shared, command)
     }

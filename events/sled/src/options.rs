@@ -7,9 +7,10 @@ use crate::disk::{Disk, OsDisk};
 /// How a log is kept.
 #[derive(Clone)]
 pub struct Options {
-    /// A segment is closed when its frames reach this many bytes. Default 32 MiB.
+    /// A segment is closed when its frames reach this many bytes. Default 16 MiB: what
+    /// sled keeps of the active segment in memory, and what has to be read after a crash, is at most this.
     pub segment_bytes: u64,
-    /// A segment is closed when it holds this many events. Default 65,536.
+    /// A segment is closed when it holds this many events. Default 32,768.
     pub segment_events: u32,
     /// Sealed segments that are kept open for random reads. Default 16; opening one costs some milliseconds.
     pub open_segments: usize,
@@ -27,8 +28,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            segment_bytes: 32 << 20,
-            segment_events: 65_536,
+            segment_bytes: 16 << 20,
+            segment_events: 32_768,
             open_segments: 16,
             min_free_bytes: 64 << 20,
             reserve_bytes: 16 << 20,

@@ -109,6 +109,9 @@ pub(crate) fn step(shared: &Shared, from: Position, last: Position) -> Result<Ve
                     break;
                 }
             }
+            if steps.next > segment.span().last {
+                shared.close_sealed(segment.span());
+            }
         }
     }
     if steps.batches.is_empty() {

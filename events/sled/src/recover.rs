@@ -10,7 +10,7 @@
 //!
 //! Sealed segments are opened when they are read; [`crate::verify`] walks them all.
 
-use std::{fs, sync::Arc, thread};
+use std::{fs, io, sync::Arc, thread};
 
 use openclaw_log::{Frame, Head, ReadError, live::Live};
 use openclaw_model::{Digest, Position};
@@ -43,6 +43,7 @@ pub(crate) struct Recovered {
 pub(crate) fn recover(layout: Layout, options: Options) -> Result<Recovered, OpenError> {
     let lock = Lock::take(&layout)?;
     let (mut tip, anchor) = open_tip(&layout, &options)?;
+    create_segments(&layout, &options).map_err(OpenError::io(layout.segments().display()))?;
     let found = tidy(&layout)?;
     let shortage = make_space(&layout, &options)?;
     let (unsealed, head) = open_unsealed(&layout, &options, &found, anchor)?;
@@ -78,10 +79,17 @@ fn open_tip(layout: &Layout, options: &Options) -> Result<(Tip, Anchor), OpenErr
     Ok((tip, Anchor::GENESIS))
 }
 
+fn create_segments(layout: &Layout, options: &Options) -> io::Result<()> {
+    if !layout.segments().exists() {
+        fs::create_dir(layout.segments())?;
+    }
+    // Also when it was there: the process may have died between creating and syncing it.
+    options.disk.sync_dir(layout.dir())
+}
+
 /// Scans the segments, removes leftovers and checks that the sealed ones follow each other.
 pub(crate) fn tidy(layout: &Layout) -> Result<Found, OpenError> {
     let dir = layout.segments();
-    fs::create_dir_all(&dir).map_err(OpenError::io(dir.display()))?;
     let mut found = layout.scan().map_err(OpenError::io(dir.display()))?;
     for path in found.leftovers.drain(..) {
         fs::remove_dir_all(&path).map_err(OpenError::io(path.display()))?;

@@ -72,6 +72,10 @@ impl Sealed {
         }
     }
 
+    pub(crate) const fn span(&self) -> Span {
+        self.span
+    }
+
     /// The head of the log before this segment.
     pub(crate) const fn before(&self) -> Head {
         self.before

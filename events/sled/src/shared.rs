@@ -1,8 +1,9 @@
 //! What the writer, the sealer and all readers of one log share.
 
 use std::{
+    collections::HashMap,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak},
     time::Duration,
 };
 
@@ -48,11 +49,18 @@ pub(crate) struct Shared {
     /// None once the log is closed.
     heads: RwLock<Option<Arc<Heads>>>,
     segments: RwLock<Arc<Segments>>,
-    opened: Mutex<LruCache<Position, Opened>>,
+    opened: Mutex<OpenSegments>,
     read_only: OnceLock<Arc<str>>,
 }
 
-struct Opened {
+/// Sealed segments that are open. Two handles of one sled database cannot exist, so every open one is known here,
+/// also when only a reader still holds it.
+struct OpenSegments {
+    kept: LruCache<Position, Kept>,
+    known: HashMap<Position, Weak<Sealed>>,
+}
+
+struct Kept {
     segment: Arc<Sealed>,
     used: Instant,
 }
@@ -77,7 +85,7 @@ impl Shared {
             metrics,
             heads: RwLock::new(Some(Arc::new(heads))),
             segments: RwLock::new(Arc::new(segments)),
-            opened: Mutex::new(LruCache::new(open_segments)),
+            opened: Mutex::new(OpenSegments { kept: LruCache::new(open_segments), known: HashMap::new() }),
             read_only: OnceLock::new(),
         }
     }
@@ -131,26 +139,37 @@ impl Shared {
         self.open_sealed(*span.ok_or_else(missing)?)
     }
 
-    /// Opens a sealed segment, or takes one that is open. Two handles of one sled database cannot exist, so others
-    /// wait meanwhile.
+    /// Opens a sealed segment, or takes one that is open. Others wait meanwhile.
     pub(crate) fn open_sealed(&self, span: Span) -> Result<Arc<Sealed>, ReadError> {
         let mut opened = self.opened();
-        let now = Instant::now();
-        if let Some(found) = opened.get_mut(&span.first) {
-            found.used = now;
-            return Ok(Arc::clone(&found.segment));
+        let used = Instant::now();
+        if let Some(kept) = opened.kept.get_mut(&span.first) {
+            kept.used = used;
+            return Ok(Arc::clone(&kept.segment));
         }
-        let segment =
-            Arc::new(Sealed::open(&self.layout.sealed(span), span, Arc::clone(&self.options.disk))?);
-        opened.push(span.first, Opened { segment: Arc::clone(&segment), used: now });
+        let segment = match opened.known.get(&span.first).and_then(Weak::upgrade) {
+            Some(segment) => segment,
+            None => {
+                let path = self.layout.sealed(span);
+                Arc::new(Sealed::open(&path, span, Arc::clone(&self.options.disk))?)
+            }
+        };
+        opened.known.retain(|_, segment| segment.strong_count() > 0);
+        opened.known.insert(span.first, Arc::downgrade(&segment));
+        opened.kept.push(span.first, Kept { segment: Arc::clone(&segment), used });
         Ok(segment)
+    }
+
+    /// Closes a sealed segment that was read to its end: a scan of the whole log shall not leave it in memory.
+    pub(crate) fn close_sealed(&self, span: Span) {
+        self.opened().kept.pop(&span.first);
     }
 
     /// Closes sealed segments that nobody has used for `idle`: each keeps what was read of it in memory.
     pub(crate) fn close_idle(&self, idle: Duration) {
         let mut opened = self.opened();
-        while opened.peek_lru().is_some_and(|(_, oldest)| oldest.used.elapsed() >= idle) {
-            opened.pop_lru();
+        while opened.kept.peek_lru().is_some_and(|(_, oldest)| oldest.used.elapsed() >= idle) {
+            opened.kept.pop_lru();
         }
     }
 
@@ -162,12 +181,12 @@ impl Shared {
             unsealed = std::mem::take(&mut segments.unsealed);
             segments.sealed.clear();
         });
-        self.opened().clear();
+        self.opened().kept.clear();
         *self.heads.write().unwrap_or_else(PoisonError::into_inner) = None;
         unsealed
     }
 
-    fn opened(&self) -> MutexGuard<'_, LruCache<Position, Opened>> {
+    fn opened(&self) -> MutexGuard<'_, OpenSegments> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
