@@ -86,7 +86,8 @@ impl RpcError {
         }
         for problem in self.data["problems"].as_array().into_iter().flatten() {
             let part = |name: &str| problem[name].as_str().unwrap_or_default();
-            text.push_str(&format!("\n  {} at {}: {}", part("code"), part("path"), part("message")));
+            let place = if part("path").is_empty() { "the document" } else { part("path") };
+            text.push_str(&format!("\n  {} at {place}: {}", part("code"), part("message")));
             if let Some(suggestion) = problem["suggestion"].as_str() {
                 text.push_str(&format!(" ({suggestion})"));
             }

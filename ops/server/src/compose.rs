@@ -26,13 +26,13 @@ use crate::{
 };
 
 /// The application inside the shell.
-pub struct App {
+pub(crate) struct App {
     /// `/rpc`, `/graphql` and `/graphql/ws`, without authentication.
-    pub router: Router,
+    pub(crate) router: Router,
     /// Why it is not ready; nothing if it is.
-    pub readiness: Readiness,
+    pub(crate) readiness: Readiness,
     /// Answers callers that wait for the end of a run, so that a stop need not wait for them.
-    pub release: Box<dyn Fn() + Send + Sync>,
+    pub(crate) release: Box<dyn Fn() + Send + Sync>,
     parts: Drainable,
 }
 
@@ -55,7 +55,7 @@ struct Drainable {
 ///
 /// # Errors
 /// With a code and what to do about it, for what an operator can do something about.
-pub async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::Result<App> {
+pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::Result<App> {
     // Fails when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     openclaw_sandbox::describe_metrics();
@@ -181,7 +181,7 @@ fn readiness(log: Arc<SledLog>, views: Views) -> Readiness {
 impl App {
     /// Stops, in the order in which work flows: no calls, no new effects, no commands, no rows, no log. Nothing that
     /// was acknowledged is lost, and what was begun is taken up at the next start.
-    pub async fn drain(self) {
+    pub(crate) async fn drain(self) {
         let Drainable { log, sequencer, rpc, runtime, effects, projector, grace, mut deciding, mut carrying_out } =
             self.parts;
         rpc.drain().await;

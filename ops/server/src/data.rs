@@ -7,6 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::{
+    io::Errno,
+    process::{Pid, test_kill_process},
+};
 use serde::{Deserialize, Serialize};
 
 /// A data directory.
@@ -91,10 +95,14 @@ impl Data {
         }
     }
 
-    /// Where a server said that it answers. It may be gone since.
+    /// Where a server said that it answers, unless its process is gone. What has its process id since may be another.
     #[must_use]
     pub(crate) fn announced(&self) -> Option<Address> {
-        serde_json::from_slice(&fs::read(self.address_file()).ok()?).ok()
+        let address: Address = serde_json::from_slice(&fs::read(self.address_file()).ok()?).ok()?;
+        let pid = Pid::from_raw(i32::try_from(address.pid).ok()?)?;
+        // One that may not be signalled is there as well.
+        let gone = test_kill_process(pid) == Err(Errno::SRCH);
+        (!gone).then_some(address)
     }
 }
 
@@ -120,6 +128,11 @@ mod tests {
 
         data.announce("http://127.0.0.1:1").unwrap();
         data.retract();
+        assert_eq!(data.announced(), None);
+
+        // The largest process id that Linux gives is 2^22.
+        let killed = Address { url: "http://127.0.0.1:3".into(), pid: i32::MAX as u32 };
+        fs::write(data.address_file(), serde_json::to_string(&killed).unwrap()).unwrap();
         assert_eq!(data.announced(), None);
         fs::write(data.address_file(), "half a fi").unwrap();
         assert_eq!(data.announced(), None);

@@ -64,6 +64,7 @@ impl Instance {
         let bound = bind(config).await?;
         // There can be one recorder in a process, and tests start several servers.
         let recorder = metrics::install().ok();
+        openclaw_gateway::rpc::metrics::describe();
         let gate = Gate::new(token.clone());
         let app = compose::build(config, &data, &gate).await?;
 

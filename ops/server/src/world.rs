@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 /// The machine's wall clock.
 #[derive(Clone, Copy, Debug)]
-pub struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the adapter behind the port")]
@@ -20,7 +20,7 @@ impl Clock for SystemClock {
 
 /// UUIDs of version 7.
 #[derive(Clone, Copy, Debug)]
-pub struct RandomIds;
+pub(crate) struct RandomIds;
 
 impl Ids for RandomIds {
     #[expect(clippy::disallowed_methods, reason = "this is the adapter behind the port")]

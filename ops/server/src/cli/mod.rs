@@ -12,6 +12,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use output::note;
+
 use crate::config::{Config, Environment, LogFormat, Override};
 
 /// Exit code of a command that could not do what it was asked to. `run` has more: see there.

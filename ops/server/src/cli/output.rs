@@ -14,7 +14,7 @@ pub(super) fn data(line: &str) -> io::Result<()> {
 }
 
 /// One line for a person, on standard error. If it cannot be written there is nobody to tell.
-pub(super) fn note(line: &str) {
+pub(crate) fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
@@ -22,9 +22,9 @@ pub(super) fn note(line: &str) {
 pub(super) fn explain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
-        let part = match cause.downcast_ref::<openclaw_client::RpcError>() {
-            Some(refusal) => refusal.explain(),
-            None => cause.to_string(),
+        let part = match cause.downcast_ref::<openclaw_client::Error>() {
+            Some(openclaw_client::Error::Rpc(refusal)) => refusal.explain(),
+            _ => cause.to_string(),
         };
         if !text.contains(&part) {
             if !text.is_empty() {
@@ -45,5 +45,18 @@ mod tests {
         let error = anyhow::Error::new(io::Error::other("disk on fire")).context("cannot start");
         assert_eq!(explain(&error), "cannot start: disk on fire");
         assert_eq!(explain(&error.context("cannot start: disk on fire")), "cannot start: disk on fire");
+    }
+
+    #[test]
+    fn a_refused_document_is_told_with_every_problem() {
+        let refusal = openclaw_client::RpcError {
+            code: -32602,
+            message: "Invalid params".into(),
+            data: serde_json::json!({ "code": "OC-WF-002", "problems": [
+                { "code": "OC-WF-002", "path": "/document", "message": "is missing" },
+            ] }),
+        };
+        let error = anyhow::Error::new(openclaw_client::Error::from(refusal));
+        assert!(explain(&error).contains("OC-WF-002 at /document: is missing"), "{}", explain(&error));
     }
 }

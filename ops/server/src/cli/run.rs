@@ -20,11 +20,13 @@ use tokio::time::sleep;
 use super::{FAILURE, connect::Server, output};
 use crate::{shutdown::Signals, telemetry};
 
+/// What the exit codes say.
+const EXIT_CODES: &str = "Exit codes: 0 completed, 1 faulted, 2 wrong usage, 3 cancelled, 4 could not be run, \
+    5 suspended (somebody has to decide how it goes on)";
+
 /// Run a workflow and wait for its end.
-///
-/// Exit codes: 0 completed, 1 faulted, 2 wrong usage, 3 cancelled, 4 could not be run, 5 suspended: somebody has to
-/// decide how it goes on.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
 pub(super) struct Args {
     /// The workflow's document, YAML or JSON; `-` reads it from standard input.
     #[arg(value_name = "FILE")]
@@ -102,7 +104,9 @@ async fn follow(client: &Client, start: StartRun, signals: &mut Signals) -> anyh
     let end = loop {
         tokio::select! {
             run = call(client, &waiting, &key) => {
-                let run = run?;
+                let run = run.with_context(|| {
+                    format!("the server was lost; run {} goes on when it is back", first.run_id)
+                })?;
                 if run.status.is_final() || run.status == Status::Suspended {
                     break Some(run);
                 }
