@@ -13,7 +13,9 @@ BEGIN {
         r = rand()
         if (r < 0.04) status = 404; else if (r < 0.07) status = 302
         if ((p == 5 || p == 10) && rand() < 0.15) status = 503
-        second = int(i * 86400 / lines)
+        # Busiest at noon.
+        day = i / lines
+        second = int(86400 * (day + 0.1 * sin(6.2832 * day))) % 86400
         printf "10.%d.%d.%d - %s [24/Nov/2026:%02d:%02d:%02d +0000] \"%s %s HTTP/1.1\" %d %d \"%s\" \"%s\"\n",
             int(rand() * 4), int(rand() * 8), int(rand() * 250) + 1, rand() < 0.2 ? "ada" : "-",
             int(second / 3600), int(second / 60) % 60, second % 60,

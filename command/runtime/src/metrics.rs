@@ -1,6 +1,7 @@
 //! Metrics of the runtime, declared in one place.
 
 use openclaw_model::event::run::RunEvent;
+use openclaw_workflow::expression::Failure;
 
 /// Runs by outcome: started, completed, faulted, cancelled.
 pub const RUNS: &str = "openclaw_runs_total";
@@ -12,6 +13,10 @@ pub const ACTIVE: &str = "openclaw_runs_active";
 pub const OPEN: &str = "openclaw_runs_open";
 /// Effects that are being performed.
 pub const EFFECTS: &str = "openclaw_effects_in_flight";
+/// Worker processes for expressions that were started.
+pub const EXPRESSION_WORKERS: &str = "openclaw_expression_workers_started_total";
+/// Expressions that were evaluated in a worker process, by outcome: completed, or the code of the failure.
+pub const EXPRESSIONS: &str = "openclaw_expression_evaluations_total";
 
 pub(crate) fn active(count: usize) {
     metrics::gauge!(ACTIVE).set(count as f64);
@@ -44,4 +49,17 @@ pub(crate) fn happened(event: &RunEvent) {
         RunEvent::TaskRetried(_) => task("retried"),
         _ => {}
     }
+}
+
+pub(crate) fn expression_worker_started() {
+    metrics::counter!(EXPRESSION_WORKERS).increment(1);
+}
+
+/// Counts an evaluation in a worker process; `failure` is there if it failed.
+pub(crate) fn expression_evaluated(failure: Option<Option<Failure>>) {
+    let outcome = match failure {
+        None => "completed",
+        Some(failure) => failure.map_or("OC-WF-040", Failure::code),
+    };
+    metrics::counter!(EXPRESSIONS, "outcome" => outcome).increment(1);
 }

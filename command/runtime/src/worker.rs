@@ -142,7 +142,7 @@ impl<L: EventLog> Worker<L> {
     /// Steps `state` as far as it goes and records what happened.
     async fn step(
         &self,
-        program: &Arc<Program>,
+        program: &Program,
         state: &mut State,
         mut stimulus: Stimulus,
         correlation: Option<Uuid>,
@@ -154,7 +154,7 @@ impl<L: EventLog> Worker<L> {
             }
             let from = state.version;
             let again = stimulus.clone();
-            let Advanced { events, more } = self.advance(program, state, stimulus, draining).await;
+            let Advanced { events, more } = self.advance(program, state, stimulus, draining);
             stimulus = Stimulus::None;
             if !events.is_empty() {
                 let command = run::Command::Advance { from, events };
@@ -175,40 +175,19 @@ impl<L: EventLog> Worker<L> {
         }
     }
 
-    async fn advance(
-        &self,
-        program: &Arc<Program>,
-        state: &mut State,
-        stimulus: Stimulus,
-        draining: bool,
-    ) -> Advanced {
-        let parts = self.parts.clone();
-        let run = self.run;
+    /// Blocks while an expression is evaluated in a worker process; the evaluator tells tokio.
+    fn advance(&self, program: &Program, state: &mut State, stimulus: Stimulus, draining: bool) -> Advanced {
         // While draining only the outcome itself is recorded, so that nothing new is intended and not tried.
-        let limits = if draining { Limits { events: 1, ..parts.limits } } else { parts.limits };
-        let step = move |program: &Program, state: &mut State| {
-            let around = Surroundings {
-                run,
-                now: parts.clock.now(),
-                evaluator: &*parts.evaluator,
-                ids: &|| parts.ids.next(),
-                limits,
-            };
-            advance(program, state, stimulus, &around)
+        let all = self.parts.limits;
+        let limits = if draining { Limits { events: 1, ..all } } else { all };
+        let around = Surroundings {
+            run: self.run,
+            now: self.parts.clock.now(),
+            evaluator: &*self.parts.evaluator,
+            ids: &|| self.parts.ids.next(),
+            limits,
         };
-        if !program.definition().needs_worker() {
-            return step(program, state);
-        }
-        // Its expressions may take long; they must not hold up others.
-        let mut moved = std::mem::take(state);
-        let program = program.clone();
-        let stepped = tokio::task::spawn_blocking(move || {
-            let advanced = step(&program, &mut moved);
-            (advanced, moved)
-        });
-        let (advanced, moved) = stepped.await.expect("the stepper does not panic");
-        *state = moved;
-        advanced
+        advance(program, state, stimulus, &around)
     }
 
     async fn submit(&self, command: run::Command, correlation: Option<Uuid>) -> Result<(), Refused> {
