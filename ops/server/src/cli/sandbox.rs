@@ -1,6 +1,6 @@
 //! `openclaw sandbox run`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -22,6 +22,10 @@ pub(super) struct Run {
     /// How much it may touch.
     #[arg(long, value_enum, default_value_t = Level::Strict)]
     level: Level,
+    /// Time on the wall after which everything is killed, instead of the configured one. Suites of sandbox probes say
+    /// theirs in PROBE_WALL.
+    #[arg(long, env = "PROBE_WALL", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    wall: Option<u64>,
     /// The command and its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<String>,
@@ -54,12 +58,14 @@ pub(super) async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
     let config = Config::load(None, &Environment::of_the_process(), &[])?;
     let workspace = std::env::current_dir().context("there is no current directory")?;
     let bubblewrap = Bubblewrap::new(config.sandbox.config());
+    let mut limits = config.sandbox.limits();
+    limits.wall = args.wall.map_or(limits.wall, Duration::from_secs);
     let code = openclaw_sandbox::cli::run(
         &bubblewrap,
         args.level.into(),
         args.command,
         workspace,
-        config.sandbox.limits(),
+        limits,
     )
     .await;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
