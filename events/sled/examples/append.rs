@@ -4,6 +4,7 @@
 //! cargo run --release -p openclaw-sled --example append -- DIR [append | open | scan] [EVENTS]
 //! ```
 #![expect(clippy::disallowed_macros, reason = "prints its measurements")]
+#![expect(clippy::unwrap_used, reason = "a measurement that fails shall stop")]
 
 use std::{fs::File, io::Write, path::Path, sync::Arc, time::Duration};
 

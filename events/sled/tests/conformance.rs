@@ -1,5 +1,6 @@
 //! The suite that every log passes, once with segments that are never full and once with such as are full, closed
 //! and sealed every few appends, while they are read.
+#![allow(clippy::unwrap_used, reason = "test code: a panic is the report")]
 
 use std::{cell::RefCell, sync::Arc};
 

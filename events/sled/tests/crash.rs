@@ -1,4 +1,5 @@
 //! kill -9 at random moments under load, of a child process that is this test itself.
+#![allow(clippy::unwrap_used, reason = "test code: a panic is the report")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Damaged, missing and foreign files: noticed, named, never swallowed.
+#![allow(clippy::unwrap_used, reason = "test code: a panic is the report")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Failed writes, failed fsyncs, too little space, and how many fsyncs there are.
+#![allow(clippy::unwrap_used, reason = "test code: a panic is the report")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Power cuts at any sync: what was not synced is dropped, torn or partly there; nothing acknowledged is lost.
+#![allow(clippy::unwrap_used, reason = "test code: a panic is the report")]
 
 mod support;
 
@@ -43,7 +44,7 @@ async fn lives(seed: u64, options: &Options, syncs: u64) {
         let mut author = author_of(&log).await;
         let head = append_some(&log, &mut author, 30).await;
         assert_eq!(head, author.head(), "{context}: it is writable again");
-        if seed % 2 == 0 {
+        if seed.is_multiple_of(2) {
             log.close();
         }
         drop(log);
@@ -68,7 +69,7 @@ async fn nothing_acknowledged_is_lost_when_the_power_is_cut_while_one_segment_is
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_when_the_power_is_cut_while_segments_are_sealed() {
-    for seed in 1..=rounds() {
+    for seed in 1..=rounds().div_ceil(3) {
         lives(1000 + seed, &tiny(), 400).await;
     }
 }

@@ -1,5 +1,6 @@
 //! A disk that can fail, and that knows what a power cut would leave of it.
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "test code: a panic is the report")]
 
 use std::{
     collections::HashMap,
