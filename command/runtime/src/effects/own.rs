@@ -148,7 +148,9 @@ impl<L: EventLog> OwnEffects<L> {
         let context = self.context(request, key)?;
         let service = &*self.service;
         match request.method.as_str() {
-            "session.create" => answer(service.session_create(context, params::<session::Create>(request)?).await),
+            "session.create" => {
+                answer(service.session_create(context, params::<session::Create>(request)?).await)
+            }
             "session.message" => {
                 answer(service.session_message(context, params::<session::Message>(request)?).await)
             }
@@ -185,9 +187,8 @@ fn params<P: DeserializeOwned + rpc::methods::Call>(request: &CommandRequest) ->
 
 fn answer<A: Serialize>(answer: Result<A, rpc::Error>) -> EffectOutcome {
     match answer {
-        Ok(answer) => {
-            serde_json::to_value(answer).map_err(|invalid| error::runtime(format!("no JSON answer: {invalid}")))
-        }
+        Ok(answer) => serde_json::to_value(answer)
+            .map_err(|invalid| error::runtime(format!("no JSON answer: {invalid}"))),
         Err(refused) => {
             let code = refused.data().get("code").and_then(Value::as_str).unwrap_or_default().to_owned();
             Err(error::runtime(format!("{code}: {refused}")))

@@ -12,7 +12,9 @@ mod worker;
 
 use std::{path::PathBuf, time::Duration};
 
-use openclaw_workflow::expression::{EvaluationError, Evaluator, Expression, Failure, Local, Scope, limits::is_local};
+use openclaw_workflow::expression::{
+    EvaluationError, Evaluator, Expression, Failure, Local, Scope, limits::is_local,
+};
 use serde_json::Value;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
