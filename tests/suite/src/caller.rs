@@ -47,13 +47,11 @@ impl Caller {
     }
 
     /// A request with the token.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.anonymous(method, path).bearer_auth(&self.token)
     }
 
     /// A request without the token.
-    #[must_use]
     pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base))
     }
@@ -63,7 +61,8 @@ impl Caller {
     /// # Errors
     /// When no answer came.
     pub async fn post(&self, path: &str, body: impl Into<String>) -> reqwest::Result<(u16, String)> {
-        let request = self.request(Method::POST, path).header("content-type", "application/json").body(body.into());
+        let request =
+            self.request(Method::POST, path).header("content-type", "application/json").body(body.into());
         let response = request.send().await?;
         Ok((response.status().as_u16(), response.text().await?))
     }
@@ -72,7 +71,12 @@ impl Caller {
     ///
     /// # Errors
     /// When no answer came, or the answer is no JSON-RPC.
-    pub async fn call(&self, method: &str, params: &Value, key: Option<&str>) -> Result<Result<Value, Value>, String> {
+    pub async fn call(
+        &self,
+        method: &str,
+        params: &Value,
+        key: Option<&str>,
+    ) -> Result<Result<Value, Value>, String> {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let mut request = self.request(Method::POST, "/rpc").header("content-type", "application/json");
         if let Some(key) = key {

@@ -46,16 +46,22 @@ pub fn parse(text: &str) -> Result<Feature, String> {
         let trimmed = raw.trim();
         if let Some(name) = trimmed.strip_prefix("Feature:") {
             feature = Some(name.trim().to_owned());
-        } else if let Some(name) = ["Scenario:", "Example:"].iter().find_map(|word| trimmed.strip_prefix(word)) {
+        } else if let Some(name) =
+            ["Scenario:", "Example:"].iter().find_map(|word| trimmed.strip_prefix(word))
+        {
             scenarios.push(Scenario { name: name.trim().to_owned(), steps: background.clone() });
         } else if let Some(step) = KEYWORDS.iter().find_map(|word| trimmed.strip_prefix(word)) {
             let step = Step { text: step.trim().to_owned(), doc: None, line };
             scenarios.last_mut().map_or(&mut background, |scenario| &mut scenario.steps).push(step);
         } else if trimmed.starts_with(QUOTES) {
-            let doc = doc_string(raw, &mut lines).ok_or(format!("line {line}: the doc string does not end"))?;
+            let doc =
+                doc_string(raw, &mut lines).ok_or(format!("line {line}: the doc string does not end"))?;
             let steps = scenarios.last_mut().map_or(&mut background, |scenario| &mut scenario.steps);
             steps.last_mut().ok_or(format!("line {line}: a doc string belongs to a step"))?.doc = Some(doc);
-        } else if ["Scenario Outline:", "Examples:", "Rule:", "|"].iter().any(|word| trimmed.starts_with(word)) {
+        } else if ["Scenario Outline:", "Examples:", "Rule:", "|"]
+            .iter()
+            .any(|word| trimmed.starts_with(word))
+        {
             return Err(format!("line {line}: {trimmed} is not understood"));
         }
     }

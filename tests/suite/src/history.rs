@@ -44,7 +44,11 @@ impl History {
         let verified = openclaw(data, &["log", "verify", "--json", "--data", path], &[], None).await;
         assert_eq!(verified.code, Some(0), "the chain is broken: {verified:?}");
         let history = Self::exported(data).await;
-        assert_eq!(verified.json()["events"], history.0.len() as u64, "verify and export see the same events");
+        assert_eq!(
+            verified.json()["events"],
+            history.0.len() as u64,
+            "verify and export see the same events"
+        );
         history.check();
         history
     }
@@ -141,10 +145,17 @@ fn check_run(stream: &str, entries: &[&Entry]) {
                 assert!(started.insert(task(entry)), "{stream} starts task {} twice", task(entry));
             }
             "run.task_skipped" => {
-                assert!(started.insert(task(entry)) && ended.insert(task(entry)), "{stream} skips a task twice");
+                assert!(
+                    started.insert(task(entry)) && ended.insert(task(entry)),
+                    "{stream} skips a task twice"
+                );
             }
             "run.task_completed" | "run.task_faulted" | "run.task_cancelled" => {
-                assert!(started.contains(&task(entry)), "{stream} ends task {} that never began", task(entry));
+                assert!(
+                    started.contains(&task(entry)),
+                    "{stream} ends task {} that never began",
+                    task(entry)
+                );
                 assert!(ended.insert(task(entry)), "{stream} ends task {} twice", task(entry));
             }
             "run.completed" | "run.faulted" | "run.cancelled" => over = true,

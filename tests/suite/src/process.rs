@@ -1,6 +1,10 @@
 //! The binary, and one command of it.
 
-use std::{path::Path, path::PathBuf, process::Stdio};
+use std::{
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use tokio::{io::AsyncWriteExt, process::Command};
 
@@ -40,6 +44,8 @@ pub(crate) fn command() -> Command {
 pub struct Finished {
     /// Its exit code; none if a signal ended it.
     pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
     /// Its standard output.
     pub stdout: String,
     /// Its standard error.
@@ -91,6 +97,7 @@ pub async fn openclaw(
     let output = child.wait_with_output().await.expect("the command is ours to wait for");
     Finished {
         code: output.status.code(),
+        signal: output.status.signal(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }

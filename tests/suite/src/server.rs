@@ -1,6 +1,7 @@
 //! A server as a process: started, asked, stopped, killed, started again on the same directory.
 
 use std::{
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -109,13 +110,20 @@ impl Server {
             }
             None
         };
-        let Some(url) = timeout(PATIENCE, listening).await.expect("a server listens or ends within a minute") else {
+        let Some(url) = timeout(PATIENCE, listening).await.expect("a server listens or ends within a minute")
+        else {
             let status = child.wait().await.expect("the server is ours to wait for");
             readers.join_all().await;
             let stderr = log.lock().unwrap_or_else(PoisonError::into_inner).join("\n");
-            return Err(Finished { code: status.code(), stdout: String::new(), stderr });
+            return Err(Finished {
+                code: status.code(),
+                signal: status.signal(),
+                stdout: String::new(),
+                stderr,
+            });
         };
-        let token = std::fs::read_to_string(directory.join("token")).expect("a server that listens has a token");
+        let token =
+            std::fs::read_to_string(directory.join("token")).expect("a server that listens has a token");
         let token = token.trim();
         let client = Client::new(&url, token).expect("the address and the token are of the server");
         let caller = Caller::new(&url, token);
@@ -162,7 +170,8 @@ impl Server {
     /// When it has ended.
     #[must_use]
     pub fn memory(&self, peak: bool) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the server runs");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the server runs");
         let name = if peak { "VmHWM:" } else { "VmRSS:" };
         let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a process has memory");
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("in kilobytes");
@@ -230,7 +239,8 @@ impl Server {
     /// When it does not stop, or not well, or has logged an error that was not expected.
     pub async fn terminate(mut self) -> History {
         let pid = i32::try_from(self.pid()).expect("process ids are small");
-        kill_process(Pid::from_raw(pid).expect("no process has id 0"), Signal::TERM).expect("the server runs");
+        kill_process(Pid::from_raw(pid).expect("no process has id 0"), Signal::TERM)
+            .expect("the server runs");
         let status = timeout(PATIENCE, self.child.wait()).await.expect("a server stops within a minute");
         self.finish_reading().await;
         let status = status.expect("the server is ours to wait for");

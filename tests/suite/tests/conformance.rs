@@ -57,7 +57,9 @@ struct World {
 async fn play(server: &Server, scenario: &Scenario) -> Result<(), String> {
     let mut world = World::default();
     for step in &scenario.steps {
-        step_of(server, &mut world, step).await.map_err(|problem| format!("line {}: {problem}", step.line))?;
+        step_of(server, &mut world, step)
+            .await
+            .map_err(|problem| format!("line {}: {problem}", step.line))?;
     }
     Ok(())
 }
@@ -93,7 +95,8 @@ async fn execute(server: &Server, world: &mut World) -> Result<(), String> {
     }
     world.run = server.rpc("run.start", params).await.map_err(|error| error.to_string())?;
     let variables = json!({ "id": world.run["runId"], "at": world.run["position"] });
-    let query = "query($id: ID!, $at: Position) { run(id: $id, minPosition: $at) { tasks(first: 200) { nodes {
+    let query =
+        "query($id: ID!, $at: Position) { run(id: $id, minPosition: $at) { tasks(first: 200) { nodes {
         name status output error { type status title detail instance } } } } }";
     let data = server.query(query, variables).await;
     world.tasks = data["run"]["tasks"]["nodes"].as_array().cloned().unwrap_or_default();
@@ -114,14 +117,16 @@ fn output(world: &World, text: &str, step: &Step) -> Result<(), String> {
     if text.starts_with("properties ") {
         return quoted.into_iter().try_for_each(|path| property(path).map(drop));
     }
-    let (Some(path), Some(rest)) = (quoted.first(), text.rsplit_once("' property ").map(|(_, rest)| rest)) else {
+    let (Some(path), Some(rest)) = (quoted.first(), text.rsplit_once("' property ").map(|(_, rest)| rest))
+    else {
         return Err(format!("{text} is not understood"));
     };
     if rest.starts_with("with value") {
         return same(property(path)?, &yaml(step)?);
     }
     let count = rest.strip_prefix("containing ").and_then(|rest| rest.strip_suffix(" items"));
-    let count: usize = count.and_then(|count| count.parse().ok()).ok_or(format!("{text} is not understood"))?;
+    let count: usize =
+        count.and_then(|count| count.parse().ok()).ok_or(format!("{text} is not understood"))?;
     match property(path)? {
         Value::Array(items) if items.len() == count => Ok(()),
         Value::Object(items) if items.len() == count => Ok(()),

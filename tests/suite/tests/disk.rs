@@ -1,5 +1,7 @@
 //! A full disk: commands are refused and say why, everything else goes on, and nothing acknowledged is lost.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 use std::{
     fs::File,
     io::Write,
@@ -107,7 +109,10 @@ async fn a_full_disk(options: Options, leave: u64) {
         server.client().graphql(query, json!({})).await.ok()
     })
     .await;
-    assert_eq!((&shown["server"]["writable"], &shown["event"]["type"]), (&json!(false), &json!("session.started")));
+    assert_eq!(
+        (&shown["server"]["writable"], &shown["event"]["type"]),
+        (&json!(false), &json!("session.started"))
+    );
     assert!(shown["server"]["readOnlyReason"].is_string(), "{shown}");
     let (status, metrics) = server.caller().get("/metrics").await;
     assert!(status == 200 && metrics.contains("openclaw_log_read_only 1"), "{metrics}");
@@ -140,7 +145,7 @@ async fn a_full_disk(options: Options, leave: u64) {
 }
 
 /// What the server says when it stops writing, which a human must read.
-const EXPECTED: [&str; 4] = ["OC-LOG-002", "OC-LOG-003", "read-only", "OC-PRJ-002"];
+const EXPECTED: [&str; 3] = ["the log takes no more appends", "append failed", "OC-PRJ-002"];
 
 fn options(min_free: u64) -> Options {
     let options = Options::default()

@@ -1,5 +1,7 @@
 //! The read model: rebuilt when it is gone or broken, stopped by what it cannot show, never wrong.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 use std::{fs, path::Path, sync::Arc};
 
 use openclaw_log::{EventLog, pack};
@@ -72,7 +74,8 @@ async fn a_read_model_that_is_broken_is_rebuilt_and_answers_the_same() {
         assert_eq!(broken.len(), 1, "one generation serves: {broken:?}");
         damage(&broken[0]);
         server = Server::start(data.path(), options.clone()).await;
-        let after = eventually("the rebuild", async || server.client().graphql(ALL, at.clone()).await.ok()).await;
+        let after =
+            eventually("the rebuild", async || server.client().graphql(ALL, at.clone()).await.ok()).await;
         assert_eq!(after, before);
     }
     server.terminate().await;
@@ -124,7 +127,10 @@ async fn an_event_that_cannot_be_shown_stops_the_view_and_nothing_else() {
         })
         .await;
         let failure = &projection["failure"];
-        assert_eq!((&failure["code"], &failure["position"]), (&json!("OC-PRJ-001"), &json!(poisoned.to_string())));
+        assert_eq!(
+            (&failure["code"], &failure["position"]),
+            (&json!("OC-PRJ-001"), &json!(poisoned.to_string()))
+        );
         assert!(failure["message"].as_str().unwrap().contains("session.invented_later"), "{failure}");
         let (status, ready) = server.caller().get("/readyz").await;
         assert!(status == 503 && ready.contains("OC-PRJ-001"), "{status} {ready}");

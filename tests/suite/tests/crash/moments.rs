@@ -30,7 +30,8 @@ async fn happened(server: &Server, run: &str, event: &str) {
 async fn a_second_process_on_the_same_data_is_refused() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::on(data.path()).await;
-    let refused = Server::try_start(data.path(), Options::default()).await.expect_err("the directory is in use");
+    let refused =
+        Server::try_start(data.path(), Options::default()).await.expect_err("the directory is in use");
     assert!(refused.code.is_some_and(|code| code != 0), "{refused:?}");
     assert!(refused.stderr.contains("OC-LOG-005"), "{refused:?}");
     server.rpc("session.create", json!({ "sessionId": "still" })).await.unwrap();
@@ -42,7 +43,10 @@ async fn a_second_process_on_the_same_data_is_refused() {
 async fn a_timer_that_was_killed_ends_when_it_was_due() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::on(data.path()).await;
-    let document = workflow("timer", json!([{ "nap": { "wait": { "seconds": 3 } } }, { "end": { "set": { "done": true } } }]));
+    let document = workflow(
+        "timer",
+        json!([{ "nap": { "wait": { "seconds": 3 } } }, { "end": { "set": { "done": true } } }]),
+    );
     let run = start(&server, document).await;
     happened(&server, &run, "run.task_started").await;
     let server = server.kill9_and_restart().await;
@@ -51,7 +55,8 @@ async fn a_timer_that_was_killed_ends_when_it_was_due() {
     let naps: Vec<_> = history.of_run(&run).into_iter().filter(|entry| entry.data["name"] == "nap").collect();
     assert_eq!(naps.len(), 1, "the timer is not started again");
     let due = naps[0].data["work"]["due"].as_str().unwrap();
-    let completed = history.of_run(&run).into_iter().find(|entry| entry.r#type == "run.task_completed").unwrap();
+    let completed =
+        history.of_run(&run).into_iter().find(|entry| entry.r#type == "run.task_completed").unwrap();
     assert_eq!(completed.data["task"], naps[0].data["task"]);
     assert!(completed.at.as_str() >= due, "not before {due}: {}", completed.at);
 }
@@ -60,7 +65,8 @@ async fn a_timer_that_was_killed_ends_when_it_was_due() {
 async fn a_timer_that_was_due_while_nobody_ran_ends_at_the_start() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::on(data.path()).await;
-    let run = start(&server, workflow("timer", json!([{ "nap": { "wait": { "milliseconds": 400 } } }]))).await;
+    let run =
+        start(&server, workflow("timer", json!([{ "nap": { "wait": { "milliseconds": 400 } } }]))).await;
     happened(&server, &run, "run.task_started").await;
     server.kill9().await;
     tokio::time::sleep(Duration::from_millis(600)).await;
@@ -134,9 +140,13 @@ async fn an_effect_that_may_not_be_repeated_waits_for_a_decision() {
 async fn a_child_that_was_killed_with_its_parent_is_started_once() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::on(data.path()).await;
-    let child = workflow("child", json!([{ "nap": { "wait": { "milliseconds": 800 } } }, { "end": { "set": { "n": 1 } } }]));
+    let child = workflow(
+        "child",
+        json!([{ "nap": { "wait": { "milliseconds": 800 } } }, { "end": { "set": { "n": 1 } } }]),
+    );
     server.rpc("workflow.register", json!({ "definition": child })).await.unwrap();
-    let call = json!({ "run": { "workflow": { "namespace": "suite", "name": "child", "version": "1.0.0" } } });
+    let call =
+        json!({ "run": { "workflow": { "namespace": "suite", "name": "child", "version": "1.0.0" } } });
     let run = start(&server, workflow("parent", json!([{ "delegate": call }]))).await;
     eventually("the child", async || {
         let data = server.query("{ runs { totalCount } }", json!({})).await;

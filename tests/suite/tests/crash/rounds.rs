@@ -1,11 +1,7 @@
 //! Rounds of load, kill and recovery on one data directory. `OPENCLAW_CRASH_ROUNDS` sets how many (5),
 //! `OPENCLAW_CRASH_SEED` repeats the load of an earlier run.
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use openclaw_suite::{History, Options, Server, counting::Counting, eventually, tell};
 use serde_json::{Value, json};
@@ -73,9 +69,12 @@ async fn repeat(server: &Server, sent: &mut [Sent]) {
         // Whether it is waited for is not part of the command.
         params.as_object_mut().expect("parameters are an object").remove("wait");
         let answer = server.caller().call(command.method, &params, command.key.as_deref()).await;
-        let answer = answer.expect("the server answers").unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let answer =
+            answer.expect("the server answers").unwrap_or_else(|error| panic!("{command:?}: {error}"));
         match &command.result {
-            Some(first) if command.method == "run.start" => assert_eq!(answer["runId"], first["runId"], "{command:?}"),
+            Some(first) if command.method == "run.start" => {
+                assert_eq!(answer["runId"], first["runId"], "{command:?}")
+            }
             Some(first) => assert_eq!(answer, *first, "{command:?}"),
             None => command.result = Some(answer),
         }
@@ -83,8 +82,11 @@ async fn repeat(server: &Server, sent: &mut [Sent]) {
 }
 
 async fn open_runs(server: &Server) -> u64 {
-    let data = server.query("{ stats { runsByStatus { status runs } } freshness { position head } }", json!({})).await;
-    let open = |entry: &&Value| !matches!(entry["status"].as_str(), Some("completed" | "faulted" | "cancelled"));
+    let data = server
+        .query("{ stats { runsByStatus { status runs } } freshness { position head } }", json!({}))
+        .await;
+    let open =
+        |entry: &&Value| !matches!(entry["status"].as_str(), Some("completed" | "faulted" | "cancelled"));
     let counts = data["stats"]["runsByStatus"].as_array().expect("a count for each status");
     counts.iter().filter(open).map(|entry| entry["runs"].as_u64().expect("a number")).sum()
 }
@@ -114,7 +116,11 @@ fn check_commands(all: &[Sent], history: &History) {
             Some(run) => assert_eq!(entry.stream, format!("run/{run}")),
             None => {
                 let place = (Some(entry.position), Some(entry.version));
-                assert_eq!(place, (result["position"].as_u64(), result["streamVersion"].as_u64()), "{command:?}");
+                assert_eq!(
+                    place,
+                    (result["position"].as_u64(), result["streamVersion"].as_u64()),
+                    "{command:?}"
+                );
             }
         }
     }
@@ -125,7 +131,10 @@ fn check_effects(counting: &Counting, history: &History, data: &Path) {
     let dispatches = history.dispatches();
     for (key, count) in counting.by_key() {
         let dispatched = dispatches.get(&key).copied().unwrap_or_default();
-        assert!(count <= dispatched, "the effect {key} was performed {count} times, dispatched {dispatched} times");
+        assert!(
+            count <= dispatched,
+            "the effect {key} was performed {count} times, dispatched {dispatched} times"
+        );
     }
     let performed = counting.by_key();
     for (stream, entries) in history.streams("run/") {
@@ -192,11 +201,19 @@ fn check_rows(shown: &Shown, history: &History) {
         let status = entries.last().expect("streams have events").r#type.trim_start_matches("run.");
         let tasks = count(&entries, &["run.task_started", "run.task_skipped"]);
         let expected = (json!(status), json!(entries.len()), json!(tasks));
-        assert_eq!((row["status"].clone(), row["version"].clone(), row["taskCount"].clone()), expected, "{stream}");
+        assert_eq!(
+            (row["status"].clone(), row["version"].clone(), row["taskCount"].clone()),
+            expected,
+            "{stream}"
+        );
     }
     for (stream, entries) in sessions {
         let row = &shown.sessions[stream.trim_start_matches("session/")];
         let messages = count(&entries, &["session.message_received", "session.message_sent"]);
-        assert_eq!((&row["version"], &row["messageCount"]), (&json!(entries.len()), &json!(messages)), "{stream}");
+        assert_eq!(
+            (&row["version"], &row["messageCount"]),
+            (&json!(entries.len()), &json!(messages)),
+            "{stream}"
+        );
     }
 }

@@ -15,8 +15,11 @@ fn greet() -> Value {
 async fn a_registered_workflow_runs_and_answers_with_its_output() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::on(data.path()).await;
-    let registered =
-        server.client().register_workflow(&RegisterWorkflow { definition: greet() }, Some("reg")).await.unwrap();
+    let registered = server
+        .client()
+        .register_workflow(&RegisterWorkflow { definition: greet() }, Some("reg"))
+        .await
+        .unwrap();
     assert_eq!((registered.namespace.as_str(), registered.version.as_str()), ("suite", "1.0.0"));
     assert_eq!((registered.digest.len(), registered.stream_version.0), (64, 1));
 
@@ -26,10 +29,12 @@ async fn a_registered_workflow_runs_and_answers_with_its_output() {
         let params = json!({ "workflow": reference, "input": { "name": "Ada" }, "wait": "30s" });
         let run = server.rpc("run.start", params).await.unwrap();
         assert_eq!((&run["status"], &run["output"]), (&json!("completed"), &json!({ "text": "Hello, Ada" })));
-        assert!(run["position"].as_u64() > Some(registered.position.0) && run["streamVersion"].as_u64() > Some(1));
+        assert!(
+            run["position"].as_u64() > Some(registered.position.0) && run["streamVersion"].as_u64() > Some(1)
+        );
     }
 
-    let changed = json!({ "definition": workflow("greet", json!([{ "other": { "set": {} } }])) });
+    let changed = json!({ "definition": workflow("greet", json!([{ "other": { "set": { "a": 1 } } }])) });
     let refused = server.rpc("workflow.register", changed).await.unwrap_err();
     assert_eq!(refused["data"]["code"], "OC-WF-101", "a version never changes: {refused}");
     let unknown = json!({ "workflow": { "namespace": "suite", "name": "nothing" } });
@@ -91,7 +96,8 @@ do:
 async fn a_run_that_waits_is_cancelled_at_once() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::on(data.path()).await;
-    let document = workflow("sleep", json!([{ "nap": { "wait": { "hours": 1 } } }, { "never": { "set": { "a": 1 } } }]));
+    let document =
+        workflow("sleep", json!([{ "nap": { "wait": { "hours": 1 } } }, { "never": { "set": { "a": 1 } } }]));
     let started = server.rpc("run.start", json!({ "definition": document, "wait": "200ms" })).await.unwrap();
     assert_eq!(started["status"], "waiting", "{started}");
     let id = started["runId"].as_str().unwrap().to_owned();
@@ -101,7 +107,7 @@ async fn a_run_that_waits_is_cancelled_at_once() {
     let again = server.rpc("run.cancel", json!({ "runId": id })).await;
     assert!(again.is_err(), "there is nothing left to cancel: {again:?}");
     let nobody = json!({ "runId": "0199b3a0-6a3e-7c3a-9d52-5f0f3b7d8a10" });
-    assert_eq!(server.rpc("run.cancel", nobody).await.unwrap_err()["data"]["code"], "OC-CMD-003");
+    assert_eq!(server.rpc("run.cancel", nobody).await.unwrap_err()["data"]["code"], "OC-RUN-001");
 
     let history = server.terminate().await;
     let types: Vec<&str> = history.of_run(&id).iter().map(|entry| entry.r#type.as_str()).collect();
@@ -168,12 +174,14 @@ async fn a_session_lives_from_its_opening_to_its_end() {
         server.rpc("session.set_state", params).await.unwrap();
     }
     let ended = server.rpc("session.end", json!({ "sessionId": id, "reason": "done" })).await.unwrap();
-    let late = server.rpc("session.message", json!({ "sessionId": id, "content": "Anybody?" })).await.unwrap_err();
+    let late =
+        server.rpc("session.message", json!({ "sessionId": id, "content": "Anybody?" })).await.unwrap_err();
     assert!(late["data"]["code"].as_str().is_some_and(|code| code.starts_with("OC-")), "{late}");
     let nowhere = json!({ "sessionId": "nobody", "content": "x" });
     assert!(server.rpc("session.message", nowhere).await.is_err(), "a session has to be opened");
 
-    let query = "query($id: ID!, $at: Position) { session(id: $id, minPosition: $at) { status channel peer endReason
+    let query =
+        "query($id: ID!, $at: Position) { session(id: $id, minPosition: $at) { status channel peer endReason
         messageCount state { key value } messages { nodes { messageId direction content attachments } } } }";
     let shown = server.query(query, json!({ "id": id, "at": ended["position"] })).await;
     let session = &shown["session"];
@@ -184,7 +192,7 @@ async fn a_session_lives_from_its_opening_to_its_end() {
     assert_eq!((messages.len(), &session["messageCount"]), (2, &json!(2)));
     assert_eq!(messages[0]["messageId"], first["messageId"]);
     assert_eq!((&messages[0]["direction"], &messages[1]["direction"]), (&json!("received"), &json!("sent")));
-    assert_eq!(messages[0]["attachments"][0]["mimeType"], "image/png");
+    assert_eq!(messages[0]["attachments"][0]["mime_type"], "image/png");
 
     let reopened = server.rpc("session.create", json!({ "channel": "chat", "peerId": "ada" })).await.unwrap();
     assert_eq!(reopened["sessionId"], id);

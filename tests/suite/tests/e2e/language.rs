@@ -47,8 +47,9 @@ async fn data_flows_through_input_output_and_export() {
 
 #[tokio::test]
 async fn an_input_that_does_not_fit_its_schema_faults_the_run() {
-    let mut document = workflow("strict", json!([{ "a": { "set": {} } }]));
-    document["input"] = json!({ "schema": { "format": "json", "document": { "type": "object", "required": ["name"] } } });
+    let mut document = workflow("strict", json!([{ "a": { "set": { "a": 1 } } }]));
+    document["input"] =
+        json!({ "schema": { "format": "json", "document": { "type": "object", "required": ["name"] } } });
     let run = run_document(document, json!({ "nam": "Ada" })).await;
     assert_eq!((&run["status"], &run["error"]["status"]), (&json!("faulted"), &json!(400)), "{run}");
     assert!(run["error"]["type"].as_str().unwrap().ends_with("/errors/validation"));
@@ -126,7 +127,10 @@ async fn an_error_is_raised_caught_and_told_with_its_place() {
     assert_eq!(run_of["status"], "faulted");
     let error = &run_of["error"];
     assert_eq!(error["type"], "https://suite.test/errors/broke");
-    assert_eq!((&error["status"], &error["title"], &error["detail"]), (&json!(402), &json!("Broke"), &json!("missing 12")));
+    assert_eq!(
+        (&error["status"], &error["title"], &error["detail"]),
+        (&json!(402), &json!("Broke"), &json!("missing 12"))
+    );
     assert_eq!(error["instance"], "/do/0/outer/do/0/fail");
 
     let caught = json!([{ "careful": {
@@ -159,7 +163,11 @@ async fn a_step_that_fails_twice_is_retried_and_its_key_stays_the_same() {
 
     counting.fail("/flaky", 50, 503);
     let hopeless = server.run(workflow("flaky", tasks), json!({})).await;
-    assert_eq!((&hopeless["status"], &hopeless["error"]["status"]), (&json!("faulted"), &json!(503)), "{hopeless}");
+    assert_eq!(
+        (&hopeless["status"], &hopeless["error"]["status"]),
+        (&json!("faulted"), &json!(503)),
+        "{hopeless}"
+    );
     assert_eq!(counting.calls_of("/flaky").len(), 3 + 5, "five attempts, the first included");
     let history = server.terminate().await;
     let retried = history.0.iter().filter(|entry| entry.r#type == "run.task_retried");
@@ -183,7 +191,8 @@ async fn an_emitted_event_is_the_output_and_in_the_log() {
 
 #[tokio::test]
 async fn time_limits_end_tasks_and_runs_and_can_be_caught() {
-    let limited = json!([{ "nap": { "wait": { "hours": 1 }, "timeout": { "after": { "milliseconds": 100 } } } }]);
+    let limited =
+        json!([{ "nap": { "wait": { "hours": 1 }, "timeout": { "after": { "milliseconds": 100 } } } }]);
     let run_of = run(limited.clone(), json!({})).await;
     assert_eq!((&run_of["status"], &run_of["error"]["status"]), (&json!("faulted"), &json!(408)), "{run_of}");
 
@@ -201,7 +210,12 @@ async fn time_limits_end_tasks_and_runs_and_can_be_caught() {
 
 #[tokio::test]
 async fn a_failing_expression_faults_with_its_place() {
-    let run = run(json!([{ "bad": { "set": { "x": "${ .name | tonumber }" } } }]), json!({ "name": "Ada" })).await;
-    assert_eq!((&run["status"], &run["error"]["instance"]), (&json!("faulted"), &json!("/do/0/bad")), "{run}");
+    let run =
+        run(json!([{ "bad": { "set": { "x": "${ .name | tonumber }" } } }]), json!({ "name": "Ada" })).await;
+    assert_eq!(
+        (&run["status"], &run["error"]["instance"]),
+        (&json!("faulted"), &json!("/do/0/bad")),
+        "{run}"
+    );
     assert!(run["error"]["type"].as_str().unwrap().ends_with("/errors/expression"), "{run}");
 }

@@ -43,7 +43,10 @@ async fn a_repeated_key_gets_the_first_answer_even_after_a_kill() {
     }
     let history = server.terminate().await;
     let count = |event: &str| history.0.iter().filter(|entry| entry.r#type == event).count();
-    assert_eq!((count("session.started"), count("session.message_received"), count("session.ended")), (1, 1, 1));
+    assert_eq!(
+        (count("session.started"), count("session.message_received"), count("session.ended")),
+        (1, 1, 1)
+    );
     assert_eq!((count("workflow.registered"), count("run.started"), count("run.completed")), (1, 1, 1));
 }
 
@@ -56,14 +59,21 @@ async fn a_key_with_other_content_is_refused_and_changes_nothing() {
     let others = [
         ("session.create", json!({ "sessionId": "other" })),
         ("session.end", json!({ "sessionId": "s" })),
-        ("run.start", json!({ "definition": workflow("w", json!([{ "a": { "set": {} } }])) })),
+        ("run.start", json!({ "definition": workflow("w", json!([{ "a": { "set": { "a": 1 } } }])) })),
     ];
     for (method, params) in others {
         let refused = call(caller, method, params, Some("k1")).await.unwrap_err();
-        assert_eq!((&refused["code"], &refused["data"]["code"]), (&json!(-32021), &json!("OC-CMD-002")), "{method}");
+        assert_eq!(
+            (&refused["code"], &refused["data"]["code"]),
+            (&json!(-32021), &json!("OC-CMD-002")),
+            "{method}"
+        );
     }
     let both = json!({ "sessionId": "x", "idempotencyKey": "k2" });
-    assert!(call(caller, "session.create", both, Some("k3")).await.is_err(), "two keys contradict each other");
+    assert!(
+        call(caller, "session.create", both, Some("k3")).await.is_err(),
+        "two keys contradict each other"
+    );
     assert_eq!(server.terminate().await.0.len(), 1);
 }
 
@@ -76,7 +86,8 @@ async fn the_same_key_at_the_same_time_does_it_once() {
     for _ in 0..16 {
         let caller = server.caller().clone();
         callers.spawn(async move {
-            call(&caller, "session.message", json!({ "sessionId": "s", "content": "Hello" }), Some("same")).await
+            call(&caller, "session.message", json!({ "sessionId": "s", "content": "Hello" }), Some("same"))
+                .await
         });
     }
     let answers: Vec<Value> = callers.join_all().await.into_iter().map(Result::unwrap).collect();
@@ -91,7 +102,11 @@ async fn an_expected_version_is_met_or_the_actual_one_is_told() {
     let create = |expected: Value| json!({ "sessionId": "s", "expectedVersion": expected });
     let message = |expected: Value| json!({ "sessionId": "s", "content": "x", "expectedVersion": expected });
     let conflict = |error: Value| {
-        assert_eq!((&error["code"], &error["data"]["code"]), (&json!(-32020), &json!("OC-CMD-001")), "{error}");
+        assert_eq!(
+            (&error["code"], &error["data"]["code"]),
+            (&json!(-32020), &json!("OC-CMD-001")),
+            "{error}"
+        );
         error["data"]["actualVersion"].clone()
     };
 

@@ -26,8 +26,13 @@ async fn a_command_line_runs_in_the_sandbox_on_the_workspace_of_its_run() {
     let other = server.output(workflow("shell", json!([{ "look": shell("ls -A") }])), json!({})).await;
     assert_eq!(other, "", "another run has another workspace");
 
-    let failed = server.run(workflow("shell", json!([{ "fail": shell("echo why >&2; exit 4") }])), json!({})).await;
-    assert_eq!((&failed["status"], &failed["error"]["instance"]), (&json!("faulted"), &json!("/do/0/fail")), "{failed}");
+    let failed =
+        server.run(workflow("shell", json!([{ "fail": shell("echo why >&2; exit 4") }])), json!({})).await;
+    assert_eq!(
+        (&failed["status"], &failed["error"]["instance"]),
+        (&json!("faulted"), &json!("/do/0/fail")),
+        "{failed}"
+    );
     assert!(failed["error"]["detail"].as_str().unwrap().contains("why"), "{failed}");
     server.terminate().await;
 }
@@ -57,11 +62,15 @@ async fn scripts_run_in_python_and_in_javascript_where_they_are_installed() {
     let server = Server::on(data.path()).await;
     let script = |language: &str, code: &str| {
         let script = json!({ "language": language, "code": code, "arguments": ["${ .n }"] });
-        workflow("script", json!([{ "compute": { "run": { "script": script }, "output": { "as": "${ fromjson }" } } }]))
+        workflow(
+            "script",
+            json!([{ "compute": { "run": { "script": script }, "output": { "as": "${ fromjson }" } } }]),
+        )
     };
     let python = script("python", "import sys, json\nprint(json.dumps({'square': int(sys.argv[1]) ** 2}))");
     assert_eq!(server.output(python, json!({ "n": 7 })).await, json!({ "square": 49 }));
-    let javascript = script("javascript", "console.log(JSON.stringify({ cube: Number(process.argv[2]) ** 3 }))");
+    let javascript =
+        script("javascript", "console.log(JSON.stringify({ cube: Number(process.argv[2]) ** 3 }))");
     let run = server.run(javascript, json!({ "n": 3 })).await;
     if std::path::Path::new("/usr/bin/node").exists() {
         assert_eq!(run["output"], json!({ "cube": 27 }), "{run}");
@@ -79,7 +88,8 @@ async fn a_time_limit_kills_the_process_and_all_it_started() {
     task["timeout"] = json!({ "after": { "milliseconds": 700 } });
     let run = server.run(workflow("stuck", json!([{ "stuck": task }])), json!({})).await;
     assert_eq!((&run["status"], &run["error"]["status"]), (&json!("faulted"), &json!(408)), "{run}");
-    openclaw_suite::eventually("the end of the tree", async || (processes_with("7392") == 0).then_some(())).await;
+    openclaw_suite::eventually("the end of the tree", async || (processes_with("7392") == 0).then_some(()))
+        .await;
     server.terminate().await;
 }
 
@@ -96,7 +106,11 @@ async fn http_calls_carry_their_data_and_an_idempotency_key() {
             "method": "post", "endpoint": counting.url("/greet"), "body": { "to": "${ .name }" }, "output": "response" } } },
     ]);
     let output = server.output(workflow("http", tasks), json!({ "id": 7 })).await;
-    assert_eq!((&output["statusCode"], &output["content"]["received"]), (&json!(200), &json!({ "to": "Rex" })), "{output}");
+    assert_eq!(
+        (&output["statusCode"], &output["content"]["received"]),
+        (&json!(200), &json!({ "to": "Rex" })),
+        "{output}"
+    );
     let calls = counting.calls();
     let seen: Vec<(&str, &str, &str)> =
         calls.iter().map(|call| (call.method.as_str(), call.path.as_str(), call.query.as_str())).collect();

@@ -37,7 +37,8 @@ async fn events_are_seen_once_each_over_connections_that_break() {
     let (mut seen, mut broken) = (Vec::new(), 0);
     while seen.len() < total as usize {
         let after = seen.last().copied().unwrap_or(0_u64);
-        let mut updates = server.client().subscribe(EVENTS, json!({ "after": after.to_string() })).await.unwrap();
+        let mut updates =
+            server.client().subscribe(EVENTS, json!({ "after": after.to_string() })).await.unwrap();
         // Dropped in the middle of what comes.
         for _ in 0..(7 + broken % 5) {
             if seen.len() < total as usize {
@@ -60,7 +61,8 @@ async fn a_subscription_goes_on_after_the_server_was_killed() {
     for round in 0..3_u64 {
         let session = format!("s{round}");
         let after = seen.last().copied().unwrap_or(0_u64);
-        let mut updates = server.client().subscribe(EVENTS, json!({ "after": after.to_string() })).await.unwrap();
+        let mut updates =
+            server.client().subscribe(EVENTS, json!({ "after": after.to_string() })).await.unwrap();
         server.rpc("session.create", json!({ "sessionId": session })).await.unwrap();
         for _ in 0..10 {
             server.rpc("session.message", json!({ "sessionId": session, "content": "x" })).await.unwrap();
@@ -70,7 +72,9 @@ async fn a_subscription_goes_on_after_the_server_was_killed() {
         }
         server = server.kill9_and_restart().await;
         let broken = timeout(Duration::from_secs(60), updates.collect::<Vec<_>>()).await.expect("it ends");
-        seen.extend(broken.iter().filter_map(|update| update.as_ref().ok()).map(|update| position(&update["events"])));
+        seen.extend(
+            broken.iter().filter_map(|update| update.as_ref().ok()).map(|update| position(&update["events"])),
+        );
     }
     assert!(!seen.is_empty() && seen.iter().copied().eq(1..=seen.len() as u64), "{seen:?}");
     assert_eq!(server.terminate().await.0.len(), 33);
@@ -81,7 +85,8 @@ async fn a_filter_leaves_only_what_is_wanted() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::on(data.path()).await;
     let filter = json!({ "type": ["session.message_received"], "stream": "session/b" });
-    let mut updates = server.client().subscribe(EVENTS, json!({ "after": "0", "filter": filter })).await.unwrap();
+    let mut updates =
+        server.client().subscribe(EVENTS, json!({ "after": "0", "filter": filter })).await.unwrap();
     for session in ["a", "b"] {
         server.rpc("session.create", json!({ "sessionId": session })).await.unwrap();
         server.rpc("session.message", json!({ "sessionId": session, "content": "x" })).await.unwrap();
@@ -108,7 +113,9 @@ async fn a_run_is_watched_to_its_end_and_the_subscription_ends_with_it() {
         let after = seen.last().copied().unwrap_or(0_u64);
         let variables = json!({ "id": id, "after": after.to_string() });
         let mut updates = server.client().subscribe(query, variables).await.unwrap();
-        let Some(update) = timeout(Duration::from_secs(60), updates.next()).await.expect("an update or the end") else {
+        let Some(update) =
+            timeout(Duration::from_secs(60), updates.next()).await.expect("an update or the end")
+        else {
             break;
         };
         let update = update.unwrap()["run"].clone();

@@ -14,15 +14,19 @@ fn yaml(rest: &str) -> String {
 async fn documents_that_are_wrong_are_refused_with_the_place() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::on(data.path()).await;
-    let nested = (0..300).fold("    set: {}".to_owned(), |inner, level| {
+    let nested = (0..300).fold("    set: { a: 1 }".to_owned(), |inner, level| {
         let inner: String = inner.lines().map(|line| format!("    {line}\n")).collect();
         format!("    do:\n      - t{level}:\n{inner}")
     });
     let aliases = {
-        let mut text = "do:\n  - a:\n      set:\n        x0: &x0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n".to_owned();
+        let mut text =
+            "do:\n  - a:\n      set:\n        x0: &x0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n"
+                .to_owned();
         for level in 1..12 {
             let above = level - 1;
-            text += &format!("        x{level}: &x{level} [*x{above}, *x{above}, *x{above}, *x{above}, *x{above}, *x{above}, *x{above}, *x{above}]\n");
+            text += &format!(
+                "        x{level}: &x{level} [*x{above}, *x{above}, *x{above}, *x{above}, *x{above}, *x{above}, *x{above}, *x{above}]\n"
+            );
         }
         text
     };
@@ -32,40 +36,101 @@ async fn documents_that_are_wrong_are_refused_with_the_place() {
         ("not yaml", json!("{ a: [ }"), ""),
         ("an alias bomb", json!(yaml(&aliases)), ""),
         ("deep nesting", json!(yaml(&format!("do:\n  - outer:\n  {nested}"))), ""),
-        ("deep flow nesting", json!(yaml(&format!("do:\n  - a:\n      set: {}{}", "[".repeat(20_000), "]".repeat(20_000)))), ""),
-        ("a key twice", json!(yaml("do:\n  - a:\n      set: {}\n      set: {}")), ""),
-        ("two documents", json!(format!("{}---\n{}", yaml("do:\n  - a:\n      set: {}"), yaml("do: []"))), ""),
+        (
+            "deep flow nesting",
+            json!(yaml(&format!("do:\n  - a:\n      set: {}{}", "[".repeat(20_000), "]".repeat(20_000)))),
+            "",
+        ),
+        ("a key twice", json!(yaml("do:\n  - a:\n      set: { a: 1 }\n      set: { a: 1 }")), ""),
+        (
+            "two documents",
+            json!(format!("{}---\n{}", yaml("do:\n  - a:\n      set: { a: 1 }"), yaml("do: []"))),
+            "",
+        ),
         ("no tasks", tasks(json!([])), "/do"),
-        ("an unknown field", tasks(json!([{ "a": { "set": {}, "colour": "red" } }])), "/do/0/a"),
+        ("an unknown field", tasks(json!([{ "a": { "set": { "a": 1 }, "colour": "red" } }])), "/do/0/a"),
         ("an unknown task", tasks(json!([{ "a": { "teleport": {} } }])), "/do/0/a"),
         ("an unknown call", tasks(json!([{ "a": { "call": "teleport" } }])), "/do/0/a"),
-        ("two kinds", tasks(json!([{ "a": { "set": {}, "wait": { "seconds": 1 } } }])), "/do/0/a"),
-        ("the same name twice", tasks(json!([{ "a": { "set": {} } }, { "a": { "set": {} } }])), "/do/1"),
-        ("a jump to nowhere", tasks(json!([{ "a": { "set": {}, "then": "nowhere" } }])), "/do/0/a/then"),
+        ("two kinds", tasks(json!([{ "a": { "set": { "a": 1 }, "wait": { "seconds": 1 } } }])), "/do/0/a"),
+        (
+            "the same name twice",
+            tasks(json!([{ "a": { "set": { "a": 1 } } }, { "a": { "set": { "a": 1 } } }])),
+            "/do/1",
+        ),
+        (
+            "a jump to nowhere",
+            tasks(json!([{ "a": { "set": { "a": 1 }, "then": "nowhere" } }])),
+            "/do/0/a/then",
+        ),
         ("jq that is none", tasks(json!([{ "a": { "set": { "x": "${ .a | }" } } }])), "/do/0/a/set/x"),
-        ("jq with an unknown function", tasks(json!([{ "a": { "set": { "x": "${ launch }" } } }])), "/do/0/a/set/x"),
-        ("jq that reads the environment", tasks(json!([{ "a": { "set": { "x": "${ input_filename }" } } }])), "/do/0/a/set/x"),
-        ("jq nested deep", tasks(json!([{ "a": { "set": { "x": format!("${{ {}1{} }}", "[".repeat(3_000), "]".repeat(3_000)) } } }])), "/do/0/a/set/x"),
-        ("a huge expression", tasks(json!([{ "a": { "set": { "x": format!("${{ {} 1 }}", "1 + ".repeat(20_000)) } } }])), "/do/0/a/set/x"),
+        (
+            "jq with an unknown function",
+            tasks(json!([{ "a": { "set": { "x": "${ launch }" } } }])),
+            "/do/0/a/set/x",
+        ),
+        (
+            "jq that reads the environment",
+            tasks(json!([{ "a": { "set": { "x": "${ input_filename }" } } }])),
+            "/do/0/a/set/x",
+        ),
+        (
+            "jq nested deep",
+            tasks(
+                json!([{ "a": { "set": { "x": format!("${{ {}1{} }}", "[".repeat(3_000), "]".repeat(3_000)) } } }]),
+            ),
+            "/do/0/a/set/x",
+        ),
+        (
+            "a huge expression",
+            tasks(json!([{ "a": { "set": { "x": format!("${{ {} 1 }}", "1 + ".repeat(20_000)) } } }])),
+            "/do/0/a/set/x",
+        ),
         ("a wait without a length", tasks(json!([{ "a": { "wait": "soon" } }])), "/do/0/a/wait"),
         ("a wait of ages", tasks(json!([{ "a": { "wait": { "days": 999_999_999 } } }])), "/do/0/a/wait"),
-        ("a language from elsewhere", json!({ "document": { "dsl": "9.0.0", "namespace": "n", "name": "m", "version": "1.0.0" }, "do": [{ "a": { "set": {} } }] }), "/document/dsl"),
-        ("a version that is none", json!({ "document": { "dsl": "1.0.3", "namespace": "n", "name": "m", "version": "one" }, "do": [{ "a": { "set": {} } }] }), "/document/version"),
-        ("a name with a slash", json!({ "document": { "dsl": "1.0.3", "namespace": "n", "name": "../m", "version": "1.0.0" }, "do": [{ "a": { "set": {} } }] }), "/document/name"),
-        ("a schema that is none", json!({ "document": { "dsl": "1.0.3", "namespace": "n", "name": "m", "version": "1.0.0" },
-            "input": { "schema": { "document": { "type": "no type" } } }, "do": [{ "a": { "set": {} } }] }), "/input/schema"),
-        ("a schema from elsewhere", json!({ "document": { "dsl": "1.0.3", "namespace": "n", "name": "m", "version": "1.0.0" },
-            "input": { "schema": { "document": { "$ref": "file:///etc/passwd" } } }, "do": [{ "a": { "set": {} } }] }), "/input/schema"),
-        ("ten thousand wrong tasks", tasks(Value::Array((0..10_000).map(|n| json!({ format!("t{n}"): { "st": {} } })).collect())), "/do/0"),
+        (
+            "a language from elsewhere",
+            json!({ "document": { "dsl": "9.0.0", "namespace": "n", "name": "m", "version": "1.0.0" }, "do": [{ "a": { "set": { "a": 1 } } }] }),
+            "/document/dsl",
+        ),
+        (
+            "a version that is none",
+            json!({ "document": { "dsl": "1.0.3", "namespace": "n", "name": "m", "version": "one" }, "do": [{ "a": { "set": { "a": 1 } } }] }),
+            "/document/version",
+        ),
+        (
+            "a name with a slash",
+            json!({ "document": { "dsl": "1.0.3", "namespace": "n", "name": "../m", "version": "1.0.0" }, "do": [{ "a": { "set": { "a": 1 } } }] }),
+            "/document/name",
+        ),
+        (
+            "a schema that is none",
+            json!({ "document": { "dsl": "1.0.3", "namespace": "n", "name": "m", "version": "1.0.0" },
+            "input": { "schema": { "document": { "type": "no type" } } }, "do": [{ "a": { "set": { "a": 1 } } }] }),
+            "/input/schema",
+        ),
+        (
+            "a schema from elsewhere",
+            json!({ "document": { "dsl": "1.0.3", "namespace": "n", "name": "m", "version": "1.0.0" },
+            "input": { "schema": { "document": { "$ref": "file:///etc/passwd" } } }, "do": [{ "a": { "set": { "a": 1 } } }] }),
+            "/input/schema",
+        ),
+        (
+            "ten thousand wrong tasks",
+            tasks(Value::Array((0..10_000).map(|n| json!({ format!("t{n}"): { "st": {} } })).collect())),
+            "/do/0",
+        ),
     ];
     for (what, definition, place) in cases {
         for method in ["workflow.register", "run.start"] {
             let call = server.rpc(method, json!({ "definition": definition }));
-            let Err(error) = beside_others(&server, call).await else { panic!("{what} was taken by {method}") };
+            let Err(error) = beside_others(&server, call).await else {
+                panic!("{what} was taken by {method}")
+            };
             let code = error["data"]["code"].as_str().unwrap_or_default();
             assert!(error["code"] == -32602 && code.starts_with("OC-WF-"), "{what}: {error}");
             let problems = error["data"]["problems"].as_array().unwrap_or_else(|| panic!("{what}: {error}"));
-            let named = |problem: &Value| problem["path"].as_str().is_some_and(|path| path.starts_with(place));
+            let named =
+                |problem: &Value| problem["path"].as_str().is_some_and(|path| path.starts_with(place));
             assert!(problems.iter().any(named), "{what}: {place} is not named in {error}");
             assert!(error.to_string().len() < 64 << 10, "{what}: the refusal is longer than its cause");
         }
@@ -98,7 +163,10 @@ async fn expressions_without_end_are_ended_and_say_where() {
         for expression in expressions {
             let caller = server.caller().clone();
             running.spawn(async move {
-                let document = workflow("endless", json!([{ "burn": { "set": { "x": format!("${{ {expression} }}") } } }]));
+                let document = workflow(
+                    "endless",
+                    json!([{ "burn": { "set": { "x": format!("${{ {expression} }}") } } }]),
+                );
                 let params = json!({ "definition": document, "input": { "n": 1 }, "wait": "80s" });
                 (expression, caller.call("run.start", &params, None).await.unwrap())
             });
@@ -112,7 +180,10 @@ async fn expressions_without_end_are_ended_and_say_where() {
             Ok(run) => {
                 assert_eq!(run["status"], "faulted", "{expression}: {run}");
                 assert_eq!(run["error"]["instance"], "/do/0/burn", "{expression}: {run}");
-                assert!(run["error"]["type"].as_str().unwrap().ends_with("/errors/expression"), "{expression}: {run}");
+                assert!(
+                    run["error"]["type"].as_str().unwrap().ends_with("/errors/expression"),
+                    "{expression}: {run}"
+                );
                 run["error"]["detail"].as_str().unwrap_or_default().to_owned()
             }
         };
@@ -126,16 +197,24 @@ async fn flows_without_end_are_ended_and_say_where() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path(), Options::default().set("runtime.tasks_per_run", 1_500)).await;
     let cases = [
-        json!([{ "a": { "set": {}, "then": "b" } }, { "b": { "set": {}, "then": "a" } }]),
-        json!([{ "a": { "set": {}, "then": "a" } }]),
-        json!([{ "loop": { "for": { "in": "[range(100000)]" }, "do": [{ "a": { "set": {} } }] } }]),
+        json!([{ "a": { "set": { "a": 1 }, "then": "b" } }, { "b": { "set": { "a": 1 }, "then": "a" } }]),
+        json!([{ "a": { "set": { "a": 1 }, "then": "a" } }]),
+        json!([{ "in": { "do": [{ "a": { "set": { "a": 1 } } }, { "b": { "switch": [{ "c": { "when": ".a == 1", "then": "a" } }] } }] } }]),
+        json!([{ "loop": { "for": { "in": "[range(100000)]" }, "do": [{ "a": { "set": { "a": 1 } } }] } }]),
         json!([{ "try": { "try": [{ "a": { "raise": { "error": { "type": "https://a.test/e", "status": 500 } } } }],
             "catch": { "retry": { "delay": { "milliseconds": 0 }, "limit": { "attempt": { "count": 100_000 } } } } } }]),
     ];
     for tasks in cases {
         let shown = tasks.to_string();
-        let outcome = beside_others(&server, server.rpc("run.start", json!({
-            "definition": workflow("endless", tasks), "wait": "80s" }))).await;
+        let outcome = beside_others(
+            &server,
+            server.rpc(
+                "run.start",
+                json!({
+            "definition": workflow("endless", tasks), "wait": "80s" }),
+            ),
+        )
+        .await;
         let text = match outcome {
             Err(error) => error.to_string(),
             Ok(run) => {
@@ -152,14 +231,16 @@ async fn flows_without_end_are_ended_and_say_where() {
 #[tokio::test]
 async fn data_that_grows_without_end_is_stopped() {
     let data = tempfile::tempdir().unwrap();
-    let server = Server::on(data.path()).await;
+    let server = Server::start(data.path(), Options::default().set("sandbox.wall", "2s")).await;
     let doubling = json!([
         { "begin": { "set": { "x": "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" } } },
-        { "double": { "set": { "x": "${ .x + .x }" }, "then": "double" } },
+        { "double": { "set": { "x": "${ .x + .x }" } } },
+        { "more": { "switch": [{ "always": { "when": ".x != null", "then": "double" } }, { "never": { "then": "end" } }] } },
     ]);
     let output = json!([{ "spill": { "run": { "shell": { "command": "yes" } } } }]);
     for tasks in [doubling, output] {
-        let call = server.rpc("run.start", json!({ "definition": workflow("growing", tasks), "wait": "80s" }));
+        let call =
+            server.rpc("run.start", json!({ "definition": workflow("growing", tasks), "wait": "80s" }));
         let run = beside_others(&server, call).await.expect("it is not seen before it runs");
         assert_eq!(run["status"], "faulted", "{run}");
         assert!(run["error"]["detail"].is_string(), "{run}");

@@ -1,6 +1,8 @@
 //! Input that means harm: a coded error that names the place, bounded time and memory, and others are served
 //! meanwhile.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 mod connections;
 mod documents;
 mod graphql;
@@ -42,7 +44,8 @@ async fn unharmed(mut server: Server) {
     assert!(server.is_alive());
     let peak = server.memory(true);
     assert!(peak < MEMORY, "it had {} MiB", peak >> 20);
-    let document = openclaw_suite::documents::workflow("after", json!([{ "a": { "set": { "fine": true } } }]));
+    let document =
+        openclaw_suite::documents::workflow("after", json!([{ "a": { "set": { "fine": true } } }]));
     assert_eq!(server.output(document, json!({})).await, json!({ "fine": true }));
     server.terminate().await;
 }
