@@ -24,6 +24,15 @@ use crate::{
     sequencer::{Accepted, Command, Expected, Submission},
 };
 
+/// How the read model is, for `system.health`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// It shows every event up to here.
+    pub position: Position,
+    /// Why it stopped, with a code, if it did.
+    pub failure: Option<String>,
+}
+
 /// Carries the methods out.
 pub struct Service<L> {
     log: Arc<L>,
@@ -31,7 +40,7 @@ pub struct Service<L> {
     definitions: Arc<Definitions<L>>,
     ends: Arc<Ends>,
     ids: Arc<dyn Ids>,
-    projected: Arc<dyn Fn() -> Position + Send + Sync>,
+    shown: Arc<dyn Fn() -> Shown + Send + Sync>,
     stopping: CancellationToken,
 }
 
@@ -42,16 +51,16 @@ impl<L> std::fmt::Debug for Service<L> {
 }
 
 impl<L: EventLog> Service<L> {
-    /// Puts the parts together. `projected` says how far the read model is.
+    /// Puts the parts together. `shown` says how the read model is.
     pub fn new(
         log: Arc<L>,
         sequencer: Sequencer,
         definitions: Arc<Definitions<L>>,
         ends: Arc<Ends>,
         ids: Arc<dyn Ids>,
-        projected: Arc<dyn Fn() -> Position + Send + Sync>,
+        shown: Arc<dyn Fn() -> Shown + Send + Sync>,
     ) -> Self {
-        Self { log, sequencer, definitions, ends, ids, projected, stopping: CancellationToken::new() }
+        Self { log, sequencer, definitions, ends, ids, shown, stopping: CancellationToken::new() }
     }
 
     /// Answers callers that wait for the end of a run with where it stands now.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::Router;
-use openclaw_gateway::{Definitions, Ends, Sequencer, Service, rpc::Rpc};
+use openclaw_gateway::{Definitions, Ends, Sequencer, Service, rpc::Rpc, service::Shown};
 use openclaw_log::{EventLog, Health};
 use openclaw_ports::Clock;
 use openclaw_projection::{Projector, Status, Views};
@@ -77,9 +77,16 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
 
     let definitions = Arc::new(Definitions::new(log.clone()));
     let ends = Arc::new(Ends::new());
-    let projected = {
+    let shown = {
         let views = views.clone();
-        Arc::new(move || views.progress().position)
+        Arc::new(move || {
+            let progress = views.progress();
+            let failure = match &progress.status {
+                Status::Failed(failure) => Some(failure.to_string()),
+                _ => None,
+            };
+            Shown { position: progress.position, failure }
+        })
     };
     let service = Arc::new(Service::new(
         log.clone(),
@@ -87,7 +94,7 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
         definitions.clone(),
         ends.clone(),
         ids.clone(),
-        projected,
+        shown,
     ));
 
     let process = ProcessEffects::new(
@@ -141,7 +148,8 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
 async fn open_log(path: PathBuf, config: &Config) -> anyhow::Result<Arc<SledLog>> {
     let options = config.log.options();
     let opened = tokio::task::spawn_blocking(move || SledLog::open(&path, options)).await;
-    Ok(Arc::new(opened.context("opening the log panicked")??))
+    let opened = opened.context("opening the log panicked")?;
+    Ok(Arc::new(opened.map_err(|error| anyhow::anyhow!("[{}] {error}", error.code()))?))
 }
 
 /// How this program is started as a worker for expressions.

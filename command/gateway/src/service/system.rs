@@ -7,13 +7,18 @@ use crate::rpc::methods::system::{HealthReport, HealthStatus, VersionReport};
 
 impl<L: EventLog> Service<L> {
     pub(super) fn health(&self) -> HealthReport {
-        let (status, reasons) = match self.sequencer.health() {
-            Health::Writable => (HealthStatus::Ok, Vec::new()),
-            Health::ReadOnly(reason) => {
-                (HealthStatus::ReadOnly, vec![format!("OC-LOG-002: the log is read-only: {reason}")])
-            }
-        };
-        HealthReport { status, reasons, position: self.log.head().position, projected: (self.projected)() }
+        let shown = (self.shown)();
+        let mut reasons = Vec::new();
+        let mut status = HealthStatus::Ok;
+        if let Some(failure) = shown.failure {
+            status = HealthStatus::Degraded;
+            reasons.push(failure);
+        }
+        if let Health::ReadOnly(reason) = self.sequencer.health() {
+            status = HealthStatus::ReadOnly;
+            reasons.push(format!("OC-LOG-002: the log is read-only: {reason}"));
+        }
+        HealthReport { status, reasons, position: self.log.head().position, projected: shown.position }
     }
 }
 
