@@ -240,11 +240,15 @@ impl Step<'_> {
                 continue;
             }
             if self.state.last_task >= self.around.limits.tasks {
+                // What goes round without end is the innermost task that is open, or else the top level.
+                let innermost = self.state.tasks.values().next_back().map(|open| open.reference.clone());
                 self.cancel_all(CancelReason::Faulted);
-                self.fault_run(error::runtime(format!(
+                let mut error = error::runtime(format!(
                     "OC-RUN-005: the run started {} tasks, the most that are allowed",
                     self.state.last_task
-                )));
+                ));
+                error.instance = Some(innermost.unwrap_or_else(|| "/do".into()));
+                self.fault_run(error);
                 return false;
             }
             if !self.step_once() {
