@@ -140,7 +140,7 @@ struct Envelope {
 /// What the task is asked for.
 enum Work {
     /// To decide a command.
-    Decide(Submission),
+    Decide(Box<Submission>),
     /// For the first answer to a keyed command.
     Recall { id: CommandId, digest: CommandDigest },
 }
@@ -198,7 +198,7 @@ impl Sequencer {
     /// # Errors
     /// See [`Refused`].
     pub async fn submit(&self, submission: Submission) -> Result<Accepted, Refused> {
-        self.ask(Work::Decide(submission)).await
+        self.ask(Work::Decide(Box::new(submission))).await
     }
 
     /// The first answer to a keyed command, or none if no such command has been accepted.
@@ -229,7 +229,7 @@ impl Sequencer {
     /// See [`Refused`].
     pub async fn submit_patiently(&self, submission: Submission) -> Result<Accepted, Refused> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Envelope { work: Work::Decide(submission), reply }).await.map_err(|_| Refused::Stopping)?;
+        self.queue.send(Envelope { work: Work::Decide(Box::new(submission)), reply }).await.map_err(|_| Refused::Stopping)?;
         answer.await.unwrap_or(Err(Refused::Stopping))
     }
 }
