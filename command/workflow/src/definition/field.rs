@@ -23,6 +23,9 @@ impl<'d> Reader<'d> {
     /// A field that is an expression by its nature.
     pub(super) fn expression(&mut self, node: &Node<'d>) -> Option<Expression> {
         let text = self.text(node)?;
+        if self.is_full() {
+            return None;
+        }
         match Expression::parse_field(text) {
             Ok(expression) => self.admit(expression, &node.path),
             Err(error) => {
@@ -55,6 +58,9 @@ impl<'d> Reader<'d> {
     }
 
     fn text_template(&mut self, text: &str, path: &str) -> Option<Template> {
+        if self.is_full() {
+            return None;
+        }
         let template = match Template::parse(text, self.loose) {
             Ok(template) => template,
             Err(error) => {
@@ -149,7 +155,7 @@ impl<'d> Reader<'d> {
         };
         let at =
             error.offset.map_or_else(String::new, |offset| format!(" at byte {offset} of the expression"));
-        self.advise(code, path, format!("{error}{at}"), error.suggestion.clone());
+        self.advise(code, path, format!("{error}{at}"), error.suggestion());
     }
 
     /// The name of a variable that a task brings into scope.
@@ -231,13 +237,13 @@ impl<'d> Reader<'d> {
         }
     }
 
-    /// A flow directive; its target has to be one of `names`.
+    /// A flow directive; its target has to be one of `names`, which are in order.
     pub(super) fn flow(&mut self, node: &Node<'d>, names: &[&str]) -> Option<Flow> {
         match self.text(node)? {
             "continue" => Some(Flow::Continue),
             "exit" => Some(Flow::Exit),
             "end" => Some(Flow::End),
-            name if names.contains(&name) => Some(Flow::Goto(name.to_owned())),
+            name if names.binary_search(&name).is_ok() => Some(Flow::Goto(name.to_owned())),
             name => {
                 let words = ["continue", "exit", "end"];
                 let near = suggest::nearest(name, names.iter().copied().chain(words));

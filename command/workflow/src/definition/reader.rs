@@ -96,6 +96,11 @@ impl<'d> Reader<'d> {
         self.problems
     }
 
+    /// Whether no more problems are reported, so that nothing is gained by reading on.
+    pub(super) fn is_full(&self) -> bool {
+        self.problems.len() >= MAX_PROBLEMS
+    }
+
     /// Reports a problem.
     pub(super) fn report(&mut self, code: &'static str, path: &str, message: impl Into<String>) {
         self.advise(code, path, message, None);
@@ -118,7 +123,7 @@ impl<'d> Reader<'d> {
             line: None,
             column: None,
         };
-        if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&problem) {
+        if !self.is_full() && !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }
@@ -239,7 +244,7 @@ impl<'d> Reader<'d> {
         if left.is_none() {
             self.exhaust("there are too many tasks, those of functions counted at each call");
         }
-        left.is_some() && !self.exhausted
+        left.is_some() && !self.exhausted && !self.is_full()
     }
 
     /// Reports, once, that the document asks for more than is allowed. No more tasks are read.

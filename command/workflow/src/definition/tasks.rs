@@ -42,7 +42,8 @@ pub(super) fn list<'d>(reader: &mut Reader<'d>, node: &Node<'d>, reference: &str
             None => good = false,
         }
     }
-    let names: Vec<&str> = named.iter().map(|(name, ..)| *name).collect();
+    let mut names: Vec<&str> = named.iter().map(|(name, ..)| *name).collect();
+    names.sort_unstable();
     let mut tasks = Vec::new();
     for (index, (name, _, task)) in named.iter().enumerate() {
         let reference = super::reader::join(&super::reader::join(reference, &index.to_string()), name);
@@ -71,7 +72,7 @@ pub(super) fn single<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<(&'
     Some((name, node.child(name, value)))
 }
 
-/// Reads one task.
+/// Reads one task. Flow directives lead to one of `names`, which are in order.
 pub(super) fn one<'d>(
     reader: &mut Reader<'d>,
     node: &Node<'d>,

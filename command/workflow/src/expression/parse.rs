@@ -4,9 +4,11 @@
 use jaq_core::load::{Lexer, Parser, lex, parse};
 
 use super::{
+    library,
     resolve::{self, Facts},
     scan,
 };
+use crate::suggest;
 
 /// Programs up to this size are parsed on the caller's stack; the parser recurses at most once per token.
 const INLINE_TOKENS: usize = 64;
@@ -21,10 +23,10 @@ pub struct ParseError {
     pub kind: ParseErrorKind,
     /// In words.
     pub message: String,
-    /// What may have been meant.
-    pub suggestion: Option<String>,
     /// Byte offset into the program.
     pub offset: Option<usize>,
+    /// The function that does not exist.
+    pub(super) missing: Option<String>,
 }
 
 /// What is wrong with a program.
@@ -38,7 +40,14 @@ pub enum ParseErrorKind {
 
 impl ParseError {
     pub(super) fn syntax(message: impl Into<String>, offset: Option<usize>) -> Self {
-        Self { kind: ParseErrorKind::Syntax, message: message.into(), suggestion: None, offset }
+        Self { kind: ParseErrorKind::Syntax, message: message.into(), offset, missing: None }
+    }
+
+    /// What may have been meant. Cost: a comparison with every function there is.
+    #[must_use]
+    pub fn suggestion(&self) -> Option<String> {
+        let names = library::names().iter().map(|(name, _)| *name);
+        suggest::nearest(self.missing.as_deref()?, names).map(|near| format!("did you mean `{near}`?"))
     }
 }
 

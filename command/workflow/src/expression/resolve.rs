@@ -15,7 +15,6 @@ use super::{
     parse::{ParseError, ParseErrorKind},
     straight,
 };
-use crate::suggest;
 
 /// What is known about a program once it is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +67,7 @@ impl<'s> Walk<'s> {
                 result
             }
             Term::Break(name) if self.labels.contains(name) => Ok(()),
-            Term::Break(name) => Err(missing(format!("there is no label {name} here"), None)),
+            Term::Break(name) => Err(missing(format!("there is no label {name} here"))),
             Term::Fold(name, source, pattern, arguments) => self.fold(name, source, pattern, arguments),
             Term::TryCatch(body, handler) => {
                 self.term(body)?;
@@ -197,18 +196,13 @@ impl<'s> Walk<'s> {
             return Ok(());
         }
         if let Some(reason) = library::refusal(name) {
-            return Err(missing(format!("the function `{name}` is not allowed: {reason}"), None));
+            return Err(missing(format!("the function `{name}` is not allowed: {reason}")));
         }
-        let near = suggest::nearest(name, library::names().iter().map(|(name, _)| *name));
-        Err(missing(format!("there is no function `{name}` with {arity} arguments"), near))
+        let message = format!("there is no function `{name}` with {arity} arguments");
+        Err(ParseError { missing: Some(name.to_owned()), ..missing(message) })
     }
 }
 
-fn missing(message: String, near: Option<String>) -> ParseError {
-    ParseError {
-        kind: ParseErrorKind::Function,
-        message,
-        suggestion: near.map(|near| format!("did you mean `{near}`?")),
-        offset: None,
-    }
+fn missing(message: String) -> ParseError {
+    ParseError { kind: ParseErrorKind::Function, ..ParseError::syntax(message, None) }
 }

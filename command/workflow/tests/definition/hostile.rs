@@ -89,6 +89,14 @@ fn schemas_that_multiply_are_refused() {
 }
 
 #[test]
+fn many_mistakes_in_a_large_document_are_cut_short() {
+    let tasks: Vec<Value> = (0..9_000)
+        .map(|n| json!({ format!("t{n}"): { "set": { "x": "${ nothing }" }, "then": format!("s{n}") } }))
+        .collect();
+    assert_eq!(codes(document(Value::Array(tasks))).len(), definition::MAX_PROBLEMS);
+}
+
+#[test]
 fn names_are_data_and_nothing_else() {
     let definition = crate::load(document(json!([
         { "__proto__": { "set": { "x": 1 } } },

@@ -1,4 +1,4 @@
-//! The examples and conformance features of the specification, if they are at hand.
+//! The examples and conformance features of the specification, if they are at hand; and our own examples.
 
 use std::{fs, path::PathBuf};
 
@@ -62,4 +62,23 @@ fn every_workflow_of_the_conformance_kit_at_hand_loads() {
         }
     }
     assert!(loaded >= 6, "{loaded}");
+}
+
+#[test]
+fn the_examples_of_this_repository_load() {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut loaded = 0;
+    for example in
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir())
+    {
+        for path in fs::read_dir(example).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.extension().is_some_and(|extension| extension == "yaml") {
+                let text = fs::read_to_string(&path).unwrap();
+                let definition = definition::load(&text, Format::Auto);
+                definition.unwrap_or_else(|problems| panic!("{}: {problems:#?}", path.display()));
+                loaded += 1;
+            }
+        }
+    }
+    assert!(loaded >= 2, "{loaded}");
 }

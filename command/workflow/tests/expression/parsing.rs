@@ -57,7 +57,7 @@ fn errors_say_what_was_expected_and_where() {
     let error = Expression::parse("if .a then 1").unwrap_err();
     assert_eq!(error.to_string(), "expected else or end, found the end");
     let error = Expression::parse("lenght").unwrap_err();
-    assert_eq!(error.suggestion.as_deref(), Some("did you mean `length`?"));
+    assert_eq!(error.suggestion().as_deref(), Some("did you mean `length`?"));
     assert_eq!(kind(""), ParseErrorKind::Syntax);
     assert_eq!(kind("break $out"), ParseErrorKind::Function);
     assert_eq!(kind("reduce . as $x (0)"), ParseErrorKind::Syntax);
