@@ -34,8 +34,14 @@ pub(crate) async fn measure(dir: &Path, repeats: usize, time: Duration) -> anyho
     let mut report = Report::new(
         "append",
         vec![
-            "producers", "bare file ev/s", "log ev/s", "ratio", "ratio with sealing done", "log p50 ms",
-            "log p99 ms", "file p50 ms",
+            "producers",
+            "bare file ev/s",
+            "log ev/s",
+            "ratio",
+            "ratio with sealing done",
+            "log p50 ms",
+            "log p99 ms",
+            "file p50 ms",
         ],
     );
     let source = Arc::new(Source::new());
@@ -162,7 +168,8 @@ impl LogSink {
 impl Sink for LogSink {
     fn append(&mut self, events: usize) -> impl Future<Output = anyhow::Result<()>> + Send + 'static {
         let before = self.head;
-        let commands = (before.position.0 + 1..).take(events).map(|position| vec![self.event(position)]).collect();
+        let commands =
+            (before.position.0 + 1..).take(events).map(|position| vec![self.event(position)]).collect();
         let (frames, after) = pack(before, commands).expect("events of 2 KB fit into a frame");
         self.head = after;
         let log = Arc::clone(&self.log);
@@ -225,7 +232,8 @@ fn write(mut file: File, waiting: &mpsc::Receiver<Job>) {
             bytes += job.0.len();
             group.push(job);
         }
-        let written = group.iter().try_for_each(|(bytes, _)| file.write_all(bytes)).and_then(|()| file.sync_data());
+        let written =
+            group.iter().try_for_each(|(bytes, _)| file.write_all(bytes)).and_then(|()| file.sync_data());
         for (_, answer) in group {
             let result = written.as_ref().map(|()| ()).map_err(|error| error.kind().into());
             // The group commit waits for every answer.

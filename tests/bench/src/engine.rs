@@ -139,7 +139,10 @@ impl Engine {
             for role in [session::Role::User, session::Role::Assistant] {
                 let message = session::Command::Message {
                     role,
-                    content: format!("Message {turn}: {}", "what a person or a model may have to say. ".repeat(5)),
+                    content: format!(
+                        "Message {turn}: {}",
+                        "what a person or a model may have to say. ".repeat(5)
+                    ),
                     attachments: Vec::new(),
                     message_id: self.ids.next().to_string(),
                 };

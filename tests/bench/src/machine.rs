@@ -36,7 +36,9 @@ impl Machine {
             0xef53 => "ext4".to_owned(),
             0x5846_5342 => "xfs".to_owned(),
             0x9123_683e => "btrfs".to_owned(),
-            0x0102_1994 => anyhow::bail!("{} lies in memory; name a directory on a disk with --dir", dir.display()),
+            0x0102_1994 => {
+                anyhow::bail!("{} lies in memory; name a directory on a disk with --dir", dir.display())
+            }
             other => format!("{other:#x}"),
         };
         let read = |path| fs::read_to_string(path).unwrap_or_default();

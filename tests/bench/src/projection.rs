@@ -20,8 +20,16 @@ const LOOK: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Builds the read model of a log of `events` events `repeats` times, then lets it follow loads for `time` each.
-pub(crate) async fn measure(dir: &Path, events: u64, repeats: usize, time: Duration) -> anyhow::Result<Report> {
-    let mut report = Report::new("projection", vec!["what", "events", "events/s", "worst lag events", "worst lag ms", "fresh after ms"]);
+pub(crate) async fn measure(
+    dir: &Path,
+    events: u64,
+    repeats: usize,
+    time: Duration,
+) -> anyhow::Result<Report> {
+    let mut report = Report::new(
+        "projection",
+        vec!["what", "events", "events/s", "worst lag events", "worst lag ms", "fresh after ms"],
+    );
     let data = dir.join("rebuild");
     let end = fill(&data, events, |events| tracing::info!(events, "building the log")).await?;
     let log = Arc::new(SledLog::open(&data.join("log"), Options::default())?);

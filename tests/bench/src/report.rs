@@ -103,7 +103,15 @@ impl Report {
             writeln!(to, "| {} |", padded.collect::<Vec<_>>().join(" | "))
         };
         line(&self.columns)?;
-        line(&widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>())?;
+        line(
+            &widths
+                .iter()
+                .map(|width| "-".repeat(*width))
+                .collect::<Vec<_>>()
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>(),
+        )?;
         for row in &self.rows {
             line(&row.iter().map(String::as_str).collect::<Vec<_>>())?;
         }

@@ -18,7 +18,8 @@ const WARM_UP: Duration = Duration::from_millis(500);
 
 /// Measures runs per second, one at a time and 32 at once, `repeats` times for `time` each, in turns.
 pub(crate) async fn measure(dir: &Path, repeats: usize, time: Duration) -> anyhow::Result<Report> {
-    let mut report = Report::new("runs", vec!["at once", "runs/s", "durable steps/s", "events/s", "fsync p50 ms"]);
+    let mut report =
+        Report::new("runs", vec!["at once", "runs/s", "durable steps/s", "events/s", "fsync p50 ms"]);
     let engine = Arc::new(Engine::start(&dir.join("runs")).await?);
     let mut fsyncs = [Fsyncs::default(), Fsyncs::default()];
     let (mut runs, mut events) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);

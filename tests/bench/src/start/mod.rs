@@ -26,7 +26,8 @@ const CALLERS: usize = 32;
 ///
 /// Without the server's binary beside this one there is nothing to measure, and the report says so.
 pub(crate) async fn measure(dir: &Path, events: u64, repeats: usize) -> anyhow::Result<Report> {
-    let mut report = Report::new("start", vec!["start after", "ready after ms", "resident after 3 s idle, MB"]);
+    let mut report =
+        Report::new("start", vec!["start after", "ready after ms", "resident after 3 s idle, MB"]);
     let Some(binary) = server::binary()? else {
         report.notes.push(
             "Skipped: there is no `openclaw` next to this program. Build it with \

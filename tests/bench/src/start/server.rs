@@ -53,7 +53,8 @@ impl Server {
             }
             Err(anyhow::anyhow!("the server ended; see {}", data.with_extension("stderr").display()))
         };
-        let (url, ready_after) = tokio::time::timeout(PATIENCE, ready).await.context("the server does not start")??;
+        let (url, ready_after) =
+            tokio::time::timeout(PATIENCE, ready).await.context("the server does not start")??;
         let token = std::fs::read_to_string(data.join("token"))?;
         let client = Client::new(&url, token.trim())?;
         Ok(Self { child, _stdout: stdout, ready_after, client })
@@ -80,7 +81,8 @@ impl Server {
     pub(crate) async fn terminate(mut self) -> anyhow::Result<()> {
         let pid = i32::try_from(self.id()?)?;
         kill_process(Pid::from_raw(pid).context("no process")?, Signal::TERM)?;
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.context("the server does not stop")??;
+        let status =
+            tokio::time::timeout(PATIENCE, self.child.wait()).await.context("the server does not stop")??;
         anyhow::ensure!(status.success(), "the server ended with {status}");
         Ok(())
     }
