@@ -147,9 +147,8 @@ impl<L: EventLog> Definitions<L> {
         if let Some(document) = inline {
             return self.compile(document.clone()).map_err(broken);
         }
-        let missing = || {
-            Missing::NotFound(format!("{}/{}:{}", reference.namespace, reference.name, reference.version))
-        };
+        let missing =
+            || Missing::NotFound(format!("{}/{}:{}", reference.namespace, reference.name, reference.version));
         let stream = stream(&reference.namespace, &reference.name).map_err(|_| missing())?;
         let versions = self.versions(&stream).await?;
         let registered = versions.versions.get(&reference.version).ok_or_else(missing)?;

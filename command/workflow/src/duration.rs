@@ -6,8 +6,13 @@ use serde_json::Value;
 /// The longest length that is accepted: ten years.
 pub const LONGEST_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;
 
-const UNITS: [(&str, u64); 5] =
-    [("days", 86_400_000), ("hours", 3_600_000), ("minutes", 60_000), ("seconds", 1_000), ("milliseconds", 1)];
+const UNITS: [(&str, u64); 5] = [
+    ("days", 86_400_000),
+    ("hours", 3_600_000),
+    ("minutes", 60_000),
+    ("seconds", 1_000),
+    ("milliseconds", 1),
+];
 
 /// Milliseconds of a length written as an ISO 8601 text (`PT1.5S`, `P1D`) or as an object of `days`, `hours`,
 /// `minutes`, `seconds` and `milliseconds`. Days have 24 hours; months and years are refused.
@@ -23,7 +28,9 @@ pub fn millis_of(value: &Value) -> Result<u64, String> {
                 let (_, factor) = UNITS.iter().find(|(name, _)| name == unit).ok_or_else(|| {
                     format!("{unit:?} is no unit of time; use days, hours, minutes, seconds or milliseconds")
                 })?;
-                let amount = amount.as_u64().ok_or_else(|| format!("{unit} is {amount}, it has to be a whole number"))?;
+                let amount = amount
+                    .as_u64()
+                    .ok_or_else(|| format!("{unit} is {amount}, it has to be a whole number"))?;
                 total = total.saturating_add(amount.saturating_mul(*factor));
             }
             total
@@ -57,7 +64,14 @@ mod tests {
 
     #[test]
     fn nonsense_negative_and_endless_lengths_are_refused() {
-        for bad in [json!("soon"), json!("-PT1S"), json!("P1Y"), json!(5), json!({ "weeks": 1 }), json!({ "days": 99_999 })] {
+        for bad in [
+            json!("soon"),
+            json!("-PT1S"),
+            json!("P1Y"),
+            json!(5),
+            json!({ "weeks": 1 }),
+            json!({ "days": 99_999 }),
+        ] {
             assert!(millis_of(&bad).is_err(), "{bad}");
         }
     }

@@ -5,9 +5,7 @@ use alloc::{borrow::Cow, string::String, sync::Arc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{
-    CommandDigest, CommandId, DecodeError, Event, EventId, Position, StreamId, Timestamp, Version,
-};
+use crate::{CommandDigest, CommandId, DecodeError, Event, EventId, Position, StreamId, Timestamp, Version};
 
 /// Who caused an event: `token:<name>` for a caller, `runtime` for the runtime itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -121,7 +121,10 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
         evaluator: Arc::new(JqEvaluator::new(Some(expression_worker()), config.runtime.expression_workers)),
         clock: clock.clone(),
         ids,
-        limits: stepper::Limits { tasks: config.runtime.tasks_per_run, events: config.runtime.events_per_step },
+        limits: stepper::Limits {
+            tasks: config.runtime.tasks_per_run,
+            events: config.runtime.events_per_step,
+        },
     };
     let commits = commits.into_iter().next().context("the sequencer has one watcher")?;
     let (runtime, carry_out) = Runtime::new(parts, commits, open);
@@ -190,8 +193,17 @@ impl App {
     /// Stops, in the order in which work flows: no calls, no new effects, no commands, no rows, no log. Nothing that
     /// was acknowledged is lost, and what was begun is taken up at the next start.
     pub(crate) async fn drain(self) {
-        let Drainable { log, sequencer, rpc, runtime, effects, projector, grace, mut deciding, mut carrying_out } =
-            self.parts;
+        let Drainable {
+            log,
+            sequencer,
+            rpc,
+            runtime,
+            effects,
+            projector,
+            grace,
+            mut deciding,
+            mut carrying_out,
+        } = self.parts;
         rpc.drain().await;
         runtime.stop(grace).await;
         effects.stop().await;

@@ -229,7 +229,10 @@ impl Sequencer {
     /// See [`Refused`].
     pub async fn submit_patiently(&self, submission: Submission) -> Result<Accepted, Refused> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Envelope { work: Work::Decide(Box::new(submission)), reply }).await.map_err(|_| Refused::Stopping)?;
+        self.queue
+            .send(Envelope { work: Work::Decide(Box::new(submission)), reply })
+            .await
+            .map_err(|_| Refused::Stopping)?;
         answer.await.unwrap_or(Err(Refused::Stopping))
     }
 }

@@ -42,9 +42,7 @@ impl Cached {
             events.into_iter().map(Into::into).collect()
         }
         match (&self.state, command) {
-            (State::Run(state), Command::Run(command)) => {
-                Ok(typed(run::Run::decide(state, command, facts)?))
-            }
+            (State::Run(state), Command::Run(command)) => Ok(typed(run::Run::decide(state, command, facts)?)),
             (State::Session(state), Command::Session(command)) => {
                 Ok(typed(session::Session::decide(state, command, facts)?))
             }

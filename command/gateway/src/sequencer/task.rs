@@ -120,9 +120,9 @@ impl<L: EventLog> Task<L> {
                 // Deciders keep their commands small, so this is a bug; nothing of the drain was appended.
                 tracing::error!(%too_large, "a command does not fit into a frame");
                 self.forget(before);
-                return Box::pin(async move {
-                    (drain, Err(AppendError::Storage(too_large.to_string().into())))
-                });
+                return Box::pin(
+                    async move { (drain, Err(AppendError::Storage(too_large.to_string().into()))) },
+                );
             }
         };
         self.head = head;

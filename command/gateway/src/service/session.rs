@@ -26,8 +26,12 @@ impl<L: EventLog> Service<L> {
         let peer_id = params.peer_id.unwrap_or_else(|| self.ids.next().to_string());
         let session = match params.session_id {
             Some(session) => session,
-            None => SessionId::new(&format!("agent:{agent_id}:channel:{channel}:account:{account}:dm:{peer_id}"))
-                .map_err(|error| Error::invalid("peerId", format!("makes a session id that {}", error.reason)))?,
+            None => {
+                SessionId::new(&format!("agent:{agent_id}:channel:{channel}:account:{account}:dm:{peer_id}"))
+                    .map_err(|error| {
+                        Error::invalid("peerId", format!("makes a session id that {}", error.reason))
+                    })?
+            }
         };
         let command = Command::Create { channel, peer_id, agent_id, account };
         let accepted = self.submit(&context, StreamId::session(&session), command, None).await?;

@@ -23,9 +23,5 @@ impl<L: EventLog> Service<L> {
 }
 
 pub(super) fn version() -> VersionReport {
-    VersionReport {
-        name: "openclaw".into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        dsl: "1.0.3".into(),
-    }
+    VersionReport { name: "openclaw".into(), version: env!("CARGO_PKG_VERSION").into(), dsl: "1.0.3".into() }
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use openclaw_core::run::{Ended, Phase, Scope, Task as OpenTask};
-use openclaw_model::{TaskId, Timestamp, event::run::{CancelReason, Flow}};
+use openclaw_model::{
+    TaskId, Timestamp,
+    event::run::{CancelReason, Flow},
+};
 use serde_json::Value;
 
 use super::{Step, data::Place, start::Spot};
@@ -93,12 +96,13 @@ impl Step<'_> {
         }
         match (&task.body, &open.phase) {
             (Body::Do(tasks), Phase::Steps) => self.step_sequence(id, &open, tasks, 1, None),
-            (Body::Try { tasks, catch }, Phase::Trying { attempt, .. } | Phase::BackingOff { attempt, .. }) => {
-                match self.attempt_deadline(&open, catch.retry.as_ref()) {
-                    Ok(deadline) => self.step_sequence(id, &open, tasks, *attempt, deadline),
-                    Err(error) => self.fault(id, error),
-                }
-            }
+            (
+                Body::Try { tasks, catch },
+                Phase::Trying { attempt, .. } | Phase::BackingOff { attempt, .. },
+            ) => match self.attempt_deadline(&open, catch.retry.as_ref()) {
+                Ok(deadline) => self.step_sequence(id, &open, tasks, *attempt, deadline),
+                Err(error) => self.fault(id, error),
+            },
             (Body::Try { catch, .. }, Phase::Catching { .. }) => match &catch.tasks {
                 Some(tasks) => self.step_sequence(id, &open, tasks, 1, None),
                 None => self.finish(id, (*open.input).clone(), None),

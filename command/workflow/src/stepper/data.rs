@@ -116,12 +116,13 @@ impl Step<'_> {
     pub(super) fn begin(&mut self) {
         let raw = self.state.raw_input.clone();
         let transform = &self.program.definition.input;
-        let input = validate(transform.schema.as_ref(), &raw, "the workflow's input").and_then(|()| {
-            match &transform.template {
+        let input =
+            validate(transform.schema.as_ref(), &raw, "the workflow's input").and_then(|()| match &transform
+                .template
+            {
                 Some(template) => self.render(template, &raw, Place::default()),
                 None => Ok((*raw).clone()),
-            }
-        });
+            });
         let begun = input.and_then(|input| {
             let limit = self.program.definition.timeout.as_ref();
             let limit = limit.map(|limit| self.millis(limit, &input, Place::default())).transpose()?;
@@ -165,7 +166,13 @@ impl Step<'_> {
             Ok((output, context)) => {
                 let raw_output = (output != raw).then_some(raw);
                 let then = then.unwrap_or_else(|| task.then.clone());
-                self.emit(RunEvent::TaskCompleted(TaskCompleted { task: id, output, raw_output, context, then }));
+                self.emit(RunEvent::TaskCompleted(TaskCompleted {
+                    task: id,
+                    output,
+                    raw_output,
+                    context,
+                    then,
+                }));
             }
             Err(error) => self.fault(id, error),
         }

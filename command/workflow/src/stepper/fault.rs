@@ -7,7 +7,10 @@ use openclaw_model::{
 };
 use serde_json::Value;
 
-use super::{Step, data::{Place, at}};
+use super::{
+    Step,
+    data::{Place, at},
+};
 use crate::definition::{Backoff, Body, Catch, Retry, Task};
 
 /// No back-off grows beyond this, so that doubling cannot overflow into eternity.
@@ -56,7 +59,9 @@ impl Step<'_> {
             ..Place::default()
         };
         for (attribute, expected) in &catch.errors {
-            if as_value.get(attribute).unwrap_or(&Value::Null) != &self.render(expected, &open.input, place)? {
+            if as_value.get(attribute).unwrap_or(&Value::Null)
+                != &self.render(expected, &open.input, place)?
+            {
                 return Ok(Verdict::Raise);
             }
         }

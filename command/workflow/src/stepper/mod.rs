@@ -206,7 +206,10 @@ impl Step<'_> {
                 // These go through the sequencer under their key: asking again finds what the first one did.
                 Request::Run(_) | Request::Command(_) => {}
                 _ if intent.class.may_repeat() => {
-                    self.emit(RunEvent::EffectRedispatched(EffectRedispatched { task, dispatch: dispatch + 1 }));
+                    self.emit(RunEvent::EffectRedispatched(EffectRedispatched {
+                        task,
+                        dispatch: dispatch + 1,
+                    }));
                 }
                 _ => self.emit(RunEvent::EffectUnknown(EffectUnknown { task })),
             }

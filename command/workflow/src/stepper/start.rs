@@ -8,7 +8,10 @@ use openclaw_model::{
 };
 use serde_json::{Value, json};
 
-use super::{Step, data::{Place, truthy, validate}};
+use super::{
+    Step,
+    data::{Place, truthy, validate},
+};
 use crate::{
     definition::{Body, Case, ErrorTemplate, Task},
     error,
@@ -54,7 +57,8 @@ impl Step<'_> {
             started_at: Some(self.around.now),
             ..Place::default()
         };
-        let enabled = task.condition.as_ref().map_or(Ok(true), |condition| self.holds(condition, &raw, place));
+        let enabled =
+            task.condition.as_ref().map_or(Ok(true), |condition| self.holds(condition, &raw, place));
         if enabled == Ok(false) {
             self.emit(RunEvent::TaskSkipped(TaskSkipped {
                 task: id,
@@ -177,7 +181,8 @@ impl Step<'_> {
         place: Place<'_>,
     ) -> Result<WorkflowError, WorkflowError> {
         let text = |template: &Option<Template>| -> Result<Option<String>, WorkflowError> {
-            let rendered = template.as_ref().map(|template| self.render(template, input, place)).transpose()?;
+            let rendered =
+                template.as_ref().map(|template| self.render(template, input, place)).transpose()?;
             Ok(rendered.map(|value| as_text(&value)))
         };
         let status = self.render(&template.status, input, place)?;
@@ -208,9 +213,7 @@ impl Step<'_> {
         event.entry("specversion").or_insert_with(|| json!("1.0"));
         event.entry("id").or_insert_with(|| json!((self.around.ids)().to_string()));
         event.entry("time").or_insert_with(|| json!(self.around.now.to_string()));
-        event
-            .entry("source")
-            .or_insert_with(|| json!(format!("/runs/{}{reference}", self.around.run)));
+        event.entry("source").or_insert_with(|| json!(format!("/runs/{}{reference}", self.around.run)));
         if !event.get("type").is_some_and(truthy) {
             return Err(error::configuration("emit.event.with.type is missing".into()));
         }

@@ -79,7 +79,8 @@ impl Bench {
                     from: before.version,
                     events: advanced.events.clone(),
                 };
-                Run::decide(&before, &command, &openclaw_core::Facts { now: self.now }).expect("a legal step");
+                Run::decide(&before, &command, &openclaw_core::Facts { now: self.now })
+                    .expect("a legal step");
             }
             self.history.extend(advanced.events);
             stimulus = Stimulus::None;
@@ -250,7 +251,8 @@ fn for_sees_item_and_index_and_hands_its_output_to_the_next_iteration() {
 #[test]
 fn for_ends_when_its_condition_does_not_hold_and_when_exit_leaves_it() {
     let counted = |extra: Value| {
-        let mut task = json!({ "for": { "in": "[1, 2, 3, 4]" }, "do": [{ "add": { "set": "${ . + $item }" } }] });
+        let mut task =
+            json!({ "for": { "in": "[1, 2, 3, 4]" }, "do": [{ "add": { "set": "${ . + $item }" } }] });
         for (key, value) in extra.as_object().unwrap() {
             task[key] = value.clone();
         }
@@ -260,7 +262,7 @@ fn for_ends_when_its_condition_does_not_hold_and_when_exit_leaves_it() {
     assert_eq!(counted(json!({ "while": ". < 3" })), json!(3));
     let exit = json!({ "do": [{ "add": { "set": "${ . + $item }", "then": "exit" } }] });
     assert_eq!(counted(exit), json!(1));
-    let empty = json!([{ "loop": { "for": { "in": ".none" }, "do": [{ "x": { "set": 1 } }] } }]);
+    let empty = json!([{ "loop": { "for": { "in": ".none" }, "do": [{ "x": { "set": { "x": 1 } } }] } }]);
     assert_eq!(run(empty, json!({ "a": 1 })).output(), json!({ "a": 1 }));
 }
 

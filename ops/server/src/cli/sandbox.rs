@@ -60,13 +60,7 @@ pub(super) async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
     let bubblewrap = Bubblewrap::new(config.sandbox.config());
     let mut limits = config.sandbox.limits();
     limits.wall = args.wall.map_or(limits.wall, Duration::from_secs);
-    let code = openclaw_sandbox::cli::run(
-        &bubblewrap,
-        args.level.into(),
-        args.command,
-        workspace,
-        limits,
-    )
-    .await;
+    let code =
+        openclaw_sandbox::cli::run(&bubblewrap, args.level.into(), args.command, workspace, limits).await;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
 }
