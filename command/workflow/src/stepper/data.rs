@@ -16,6 +16,9 @@ use crate::{
     expression::{EvaluationError, Expression, Template},
 };
 
+/// Characters of a schema's complaint that become part of an error.
+const QUOTED: usize = 500;
+
 /// The place in a run at which something is evaluated.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Place<'a> {
@@ -42,6 +45,8 @@ pub(super) fn validate(schema: Option<&Schema>, data: &Value, what: &str) -> Res
         Some(problem) => {
             let place = problem.instance_path().to_string();
             let place = if place.is_empty() { "/".to_owned() } else { place };
+            // The problem quotes the data, which may be large.
+            let problem: String = problem.to_string().chars().take(QUOTED).collect();
             Err(error::validation(format!("{what} does not satisfy its schema at {place}: {problem}")))
         }
     }
