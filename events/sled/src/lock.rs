@@ -1,8 +1,18 @@
 //! One process at a time. The lock is the operating system's and goes with the process, however it ends.
 
-use std::fs::{self, File, TryLockError};
+use std::{
+    fs::{self, File, TryLockError},
+    thread,
+    time::Duration,
+};
 
 use crate::{error::OpenError, layout::Layout};
+
+/// How often a lock that is held is tried again, and after which pause: a second in all. A process that was killed
+/// while it started another one leaves its open files to that one until it has become a program of its own, so a
+/// restart at once could find the lock held by nobody who has the log open.
+const ATTEMPTS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Held for as long as the log is open.
 #[derive(Debug)]
@@ -11,7 +21,7 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Creates the log's directory if need be and locks it.
+    /// Creates the log's directory if need be and locks it. Blocks for a second before it gives up.
     pub(crate) fn take(layout: &Layout) -> Result<Self, OpenError> {
         fs::create_dir_all(layout.dir()).map_err(OpenError::io(layout.dir().display()))?;
         let path = layout.lock();
@@ -21,10 +31,16 @@ impl Lock {
             .write(true)
             .open(&path)
             .map_err(OpenError::io(path.display()))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: layout.dir().to_owned() }),
-            Err(TryLockError::Error(error)) => Err(OpenError::io(path.display())(error)),
+        for attempt in 1.. {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(OpenError::Locked { dir: layout.dir().to_owned() });
+                }
+                Err(TryLockError::Error(error)) => return Err(OpenError::io(path.display())(error)),
+            }
         }
+        Ok(Self { _file: file })
     }
 }
