@@ -97,7 +97,11 @@ async fn only_one_question_as_json_by_post_is_a_question() {
         let shown: String = body.chars().take(50).collect();
         let request =
             server.caller().request(method.clone(), "/graphql").header("content-type", media).body(body);
-        let response = beside_others(&server, request.send()).await.unwrap();
+        let response = match beside_others(&server, request.send()).await {
+            // Whoever sends too much may be hung up on before it has said everything.
+            Err(_) if status == 413 => continue,
+            response => response.unwrap(),
+        };
         assert_eq!(response.status().as_u16(), status, "{method} {media} {shown}");
         let answer: Value = response.json().await.unwrap();
         assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{method} {media} {shown}");
