@@ -300,3 +300,43 @@ async fn the_examples_do_what_they_say() {
     assert_eq!(shown["session"]["messages"]["nodes"].as_array().unwrap().len(), 3);
     server.terminate().await;
 }
+
+#[tokio::test]
+async fn one_command_runs_in_the_sandbox_and_its_exit_code_is_passed_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = async |level: &str, script: &str| {
+        let arguments = ["sandbox", "run", "--level", level, "--", "sh", "-c", script];
+        openclaw(directory.path(), &arguments, &[], None).await
+    };
+    for level in ["strict", "relaxed", "none"] {
+        let finished = run(level, "pwd > made; echo out; echo err >&2; exit 7").await;
+        assert_eq!(finished.code, Some(7), "{level}: {finished:?}");
+        assert_eq!((finished.stdout.as_str(), finished.stderr.trim()), ("out\n", "err"), "{level}");
+        assert!(directory.path().join("made").exists(), "{level}: the current directory is the workspace");
+        std::fs::remove_file(directory.path().join("made")).unwrap();
+    }
+    let secret = directory.path().parent().unwrap().join(format!("suite-secret-{}", std::process::id()));
+    std::fs::write(&secret, "hidden").unwrap();
+    let peek = format!("cat {}", secret.display());
+    assert_ne!(run("strict", &peek).await.code, Some(0), "what is beside the workspace is not to be seen");
+    assert_eq!(run("none", &peek).await.stdout, "hidden");
+    std::fs::remove_file(secret).unwrap();
+}
+
+#[tokio::test]
+async fn the_printed_configuration_gives_the_same_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("openclaw.toml");
+    let path = file.to_str().unwrap();
+    let environment = [("OPENCLAW_SANDBOX__WALL", "90s"), ("OPENCLAW_DATA", "/tmp/elsewhere")];
+    let printed =
+        openclaw(directory.path(), &["serve", "--print-config"], &environment, None).await.succeeded();
+    assert!(printed.stdout.contains("90s") && printed.stdout.contains("/tmp/elsewhere"), "{printed:?}");
+    std::fs::write(&file, &printed.stdout).unwrap();
+    let again = ["serve", "--print-config", "--config", path];
+    assert_eq!(openclaw(directory.path(), &again, &[], None).await.succeeded().stdout, printed.stdout);
+
+    std::fs::write(&file, "[server]\nlisen = \"127.0.0.1:0\"\n").unwrap();
+    let wrong = openclaw(directory.path(), &["serve", "--config", path], &[], None).await;
+    assert!(wrong.code == Some(4) && wrong.stderr.contains("server.lisen"), "{wrong:?}");
+}
