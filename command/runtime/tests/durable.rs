@@ -1,5 +1,7 @@
 //! The runtime over the log in memory, with effects that the test performs: what happens once, what happens again.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::{
     collections::BTreeMap,
     sync::{
