@@ -54,10 +54,9 @@ pub(crate) fn recover(layout: Layout, options: Options) -> Result<Recovered, Ope
     for segment in &unsealed {
         segment.db().sync().map_err(|error| error.at(segment.base()))?;
     }
-    if anchor.position < head.position {
-        let moved = tip.write(Anchor { position: head.position, hash: head.hash }).and_then(|()| tip.sync());
-        moved.map_err(OpenError::io(layout.tip().display()))?;
-    }
+    // Always, so that both slots are whole and synced before the first append.
+    let moved = tip.write(Anchor { position: head.position, hash: head.hash }).and_then(|()| tip.sync());
+    moved.map_err(OpenError::io(layout.tip().display()))?;
     let heads = Heads::open(&layout, &found.sealed, &options.disk)?;
     let segments = Segments { sealed: found.sealed, unsealed };
     let shared = Shared::new(layout, options, Live::new(head), heads, segments);

@@ -4,8 +4,9 @@
 //! unless the log has lost something. That is how history which silently vanished from the log's end is noticed: sled
 //! itself does not tell (FACTS/reliability.md 0.8).
 //!
-//! Two slots, a page apart, are written in turn, so that a torn write leaves the other. The file is synced at most
-//! every half second and when a segment is closed: a process that dies leaves it exact, a power cut at most that old.
+//! There are two slots, a page apart. Invariant: the slot that was synced last is not touched before the other one
+//! has been synced, so whatever a power cut tears, one slot is whole. The file is synced at most every half second and
+//! when a segment is closed: a process that dies leaves it exact, a power cut at most that old.
 //!
 //! ```text
 //! slot   0  sequence  u64
@@ -45,6 +46,8 @@ pub(crate) struct Tip {
     path: PathBuf,
     file: File,
     sequence: u64,
+    /// Where the next write goes: not the slot that was synced last.
+    slot: u64,
     unsynced: bool,
     disk: Arc<dyn Disk>,
 }
@@ -61,18 +64,22 @@ impl Tip {
             let mut slot = [0; SLOT_LEN];
             file.read_exact_at(&mut slot, offset).ok().and_then(|()| decode(&slot))
         });
-        let newest = slots.into_iter().flatten().max_by_key(|(sequence, _)| *sequence);
-        Ok(newest.map(|(sequence, anchor)| (Self { path, file, sequence, unsynced: false, disk }, anchor)))
+        let newest = (0..).zip(slots).filter_map(|(slot, read)| Some((slot, read?)));
+        let newest = newest.max_by_key(|(_, (sequence, _))| *sequence);
+        Ok(newest.map(|(slot, (sequence, anchor))| {
+            (Self { path, file, sequence, slot: 1 - slot, unsynced: false, disk }, anchor)
+        }))
     }
 
     /// Creates the anchor at `anchor`, durable, in place of any that is there.
     pub(crate) fn create(path: PathBuf, anchor: Anchor, disk: Arc<dyn Disk>) -> io::Result<Self> {
         let fresh = path.with_extension("new");
         let file = File::options().create(true).truncate(true).read(true).write(true).open(&fresh)?;
-        let mut tip = Self { path: fresh.clone(), file, sequence: 0, unsynced: false, disk };
-        tip.write(anchor)?;
-        tip.write(anchor)?;
-        tip.sync()?;
+        let mut tip = Self { path: fresh.clone(), file, sequence: 0, slot: 0, unsynced: false, disk };
+        for _ in 0..2 {
+            tip.write(anchor)?;
+            tip.sync()?;
+        }
         fs::rename(&fresh, &path)?;
         if let Some(dir) = path.parent() {
             tip.disk.sync_dir(dir)?;
@@ -85,7 +92,7 @@ impl Tip {
     pub(crate) fn write(&mut self, anchor: Anchor) -> io::Result<()> {
         self.disk.before_write(&self.path, SLOT_LEN)?;
         self.sequence += 1;
-        self.file.write_all_at(&encode(self.sequence, anchor), (self.sequence % 2) * SLOT_DISTANCE)?;
+        self.file.write_all_at(&encode(self.sequence, anchor), self.slot * SLOT_DISTANCE)?;
         self.unsynced = true;
         Ok(())
     }
@@ -100,6 +107,7 @@ impl Tip {
         if self.unsynced {
             self.disk.sync(&self.path, &self.file)?;
             self.unsynced = false;
+            self.slot = 1 - self.slot;
         }
         Ok(())
     }
@@ -128,21 +136,25 @@ mod tests {
     use crate::disk::OsDisk;
 
     #[test]
-    fn a_torn_slot_leaves_the_anchor_before_it() {
+    fn whatever_is_torn_the_anchor_that_was_synced_last_is_left() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tip");
         let anchor = |position| Anchor { position: Position(position), hash: Digest([position as u8; 32]) };
-        let mut tip = Tip::create(path.clone(), Anchor::GENESIS, Arc::new(OsDisk)).unwrap();
-        for position in 1..=5 {
-            tip.write(anchor(position)).unwrap();
-        }
         let open = || Tip::open(path.clone(), Arc::new(OsDisk)).unwrap().map(|(_, anchor)| anchor);
-        assert_eq!(open(), Some(anchor(5)));
-
-        let offset = (tip.sequence % 2) * SLOT_DISTANCE;
-        tip.file.write_all_at(&[0xff; 20], offset + 10).unwrap();
-        assert_eq!(open(), Some(anchor(4)));
-        tip.file.write_all_at(&[0xff; 20], SLOT_DISTANCE - offset + 10).unwrap();
+        let mut tip = Tip::create(path.clone(), Anchor::GENESIS, Arc::new(OsDisk)).unwrap();
+        for synced in [10, 20, 30] {
+            tip.write(anchor(synced)).unwrap();
+            tip.sync().unwrap();
+            let safe = (1 - tip.slot) * SLOT_DISTANCE;
+            for position in synced + 1..synced + 5 {
+                tip.write(anchor(position)).unwrap();
+                assert_eq!(open(), Some(anchor(position)));
+            }
+            tip.file.write_all_at(&[0xff; 20], SLOT_DISTANCE - safe + 10).unwrap();
+            assert_eq!(open(), Some(anchor(synced)));
+        }
+        tip.file.write_all_at(&[0xff; 20], 10).unwrap();
+        tip.file.write_all_at(&[0xff; 20], SLOT_DISTANCE + 10).unwrap();
         assert_eq!(open(), None);
     }
 }
