@@ -99,7 +99,7 @@ impl Shared {
     pub(crate) fn make_read_only(&self, reason: &str) -> Arc<str> {
         if self.read_only.set(reason.into()).is_ok() {
             self.metrics.read_only.set(1.0);
-            tracing::error!(reason, "the log takes no more appends");
+            tracing::error!(code = "OC-LOG-002", reason, "the log takes no more appends");
         }
         Arc::clone(self.read_only.get().expect("just set"))
     }

@@ -229,7 +229,7 @@ impl<L: EventLog> Task<L> {
     /// Answers the callers of a drain, now that its fate is known.
     fn settle(&mut self, drain: Drain, result: Result<(), AppendError>) {
         if let Err(error) = result {
-            tracing::error!(%error, "append failed");
+            tracing::error!(code = "OC-LOG-003", %error, "an append failed");
             self.forget(self.log.head());
             for (reply, answer) in drain.replies {
                 let refused = answer.err().unwrap_or_else(|| match &error {

@@ -232,7 +232,7 @@ pub struct Accepted {
 impl Call for Cancel {
     const NAME: &'static str = "run.cancel";
     const SUMMARY: &'static str = "Asks a run to stop.";
-    const ERRORS: &'static [Kind] = change_errors!(NOT_FOUND, REJECTED);
+    const ERRORS: &'static [Kind] = change_errors!(REJECTED);
     type Answer = Accepted;
 
     guarded!();
@@ -282,7 +282,7 @@ pub struct Signal {
 impl Call for Signal {
     const NAME: &'static str = "run.signal";
     const SUMMARY: &'static str = "Sends a run a signal.";
-    const ERRORS: &'static [Kind] = change_errors!(NOT_FOUND, REJECTED);
+    const ERRORS: &'static [Kind] = change_errors!(REJECTED);
     type Answer = Accepted;
 
     guarded!();

@@ -164,7 +164,7 @@ pub struct MessageAdded {
 impl Call for Message {
     const NAME: &'static str = "session.message";
     const SUMMARY: &'static str = "Adds a message to a session.";
-    const ERRORS: &'static [Kind] = change_errors!(NOT_FOUND, REJECTED);
+    const ERRORS: &'static [Kind] = change_errors!(REJECTED);
     type Answer = MessageAdded;
 
     guarded!();
@@ -237,7 +237,7 @@ pub struct SetState {
 impl Call for SetState {
     const NAME: &'static str = "session.set_state";
     const SUMMARY: &'static str = "Sets or removes a key of a session's state.";
-    const ERRORS: &'static [Kind] = change_errors!(NOT_FOUND, REJECTED);
+    const ERRORS: &'static [Kind] = change_errors!(REJECTED);
     type Answer = Accepted;
 
     guarded!();
@@ -282,7 +282,7 @@ pub struct End {
 impl Call for End {
     const NAME: &'static str = "session.end";
     const SUMMARY: &'static str = "Closes a session.";
-    const ERRORS: &'static [Kind] = change_errors!(NOT_FOUND, REJECTED);
+    const ERRORS: &'static [Kind] = change_errors!(REJECTED);
     type Answer = Accepted;
 
     guarded!();

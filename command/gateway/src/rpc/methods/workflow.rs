@@ -116,7 +116,7 @@ pub struct Retired {
 impl Call for Retire {
     const NAME: &'static str = "workflow.retire";
     const SUMMARY: &'static str = "Retires a version of a workflow, so that it can no longer be started.";
-    const ERRORS: &'static [Kind] = change_errors!(NOT_FOUND, REJECTED);
+    const ERRORS: &'static [Kind] = change_errors!(REJECTED);
     type Answer = Retired;
 
     guarded!();
