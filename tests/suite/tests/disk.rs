@@ -145,7 +145,7 @@ async fn a_full_disk(options: Options, leave: u64) {
 }
 
 /// What the server says when it stops writing, which a human must read.
-const EXPECTED: [&str; 3] = ["the log takes no more appends", "append failed", "OC-PRJ-002"];
+const EXPECTED: [&str; 3] = ["OC-LOG-002", "OC-LOG-003", "OC-PRJ-002"];
 
 fn options(min_free: u64) -> Options {
     let options = Options::default()
