@@ -151,10 +151,25 @@ impl Db {
 
     /// Writes one value; visible to readers at once, durable after [`Self::sync`].
     pub(crate) fn insert(&self, key: &[u8], value: &[u8]) -> Result<(), DbError> {
+        self.insert_into(self.tree(), key, value)
+    }
+
+    /// [`Self::insert`] into a tree that [`Self::open_tree`] gave.
+    pub(crate) fn insert_into(&self, tree: &sled::Tree, key: &[u8], value: &[u8]) -> Result<(), DbError> {
         assert!(value.len() <= self.kind.max_value(), "sled keeps only short values in its log");
         self.disk.before_write(&self.dir, value.len())?;
-        self.tree().insert(key, value)?;
+        tree.insert(key, value)?;
         Ok(())
+    }
+
+    /// Opens or creates a tree beside the default one.
+    pub(crate) fn open_tree(&self, name: &[u8]) -> Result<sled::Tree, DbError> {
+        Ok(self.tree().open_tree(name)?)
+    }
+
+    /// The names of all trees.
+    pub(crate) fn tree_names(&self) -> Vec<sled::IVec> {
+        self.tree().tree_names()
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, DbError> {

@@ -1,13 +1,18 @@
 //! A segment as it is written: frames under their first positions, in one small sled database.
 //!
 //! ```text
-//! m              header: format u8, first position u64, previous hash 32, previous time i64, checksum u32
-//! f POSITION     a frame, exactly as it was packed; position u64 big-endian
+//! tree   key        value
+//! -      m          header: format u8, position u64, hash 32, time i64 of the log before, checksum u32
+//! FIRST  POSITION   a frame, exactly as it was packed
 //! ```
+//!
+//! Positions in keys and names are u64 big-endian. A tree holds the frames of a stretch of the log. sled writes a
+//! leaf again, with everything in it, after every tenth change; a tree that gets fewer frames than that is written
+//! once instead of five times over.
 //!
 //! Invariant: the header is durable before the first frame, so a segment without one was never used.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use openclaw_log::{Frame, Head, ReadError, frame::Header, record};
 use openclaw_model::{Digest, Position, Timestamp};
@@ -24,13 +29,28 @@ const HEADER: &[u8] = b"m";
 const HEADER_LEN: usize = 53;
 const FORMAT_V1: u8 = 1;
 
+/// A stretch of the log is begun anew when it has this many frames and bytes. Small frames are left to sled: a tree
+/// has its price too.
+const STRETCH_FRAMES: u32 = 8;
+const STRETCH_BYTES: usize = 128 << 10;
+
 /// A segment that is being written, or waits to be sealed.
 pub(crate) struct Unsealed {
     base: Position,
     /// The head of the log before this segment.
     before: Head,
     db: Db,
+    stretches: RwLock<Vec<Stretch>>,
+    /// Frames and bytes in the last stretch; none if the next frame begins one.
+    filling: Mutex<Option<(u32, usize)>>,
     index: RwLock<Index>,
+}
+
+/// The frames from a position on, up to the next stretch.
+#[derive(Clone)]
+struct Stretch {
+    first: Position,
+    frames: sled::Tree,
 }
 
 impl Unsealed {
@@ -40,7 +60,13 @@ impl Unsealed {
         let db = Db::open(&layout.active(base), Kind::Active, disk)?;
         db.insert(HEADER, &encode(before))?;
         db.sync_all()?;
-        Ok(Self { base, before, db, index: RwLock::new(Index::new(base)) })
+        Ok(Self::new(before, db, Vec::new()))
+    }
+
+    fn new(before: Head, db: Db, stretches: Vec<Stretch>) -> Self {
+        let base = before.position.next();
+        let index = RwLock::new(Index::new(base));
+        Self { base, before, db, stretches: RwLock::new(stretches), filling: Mutex::new(None), index }
     }
 
     /// Opens a segment and reads it through: chain, positions and checksums are verified, the index is built. With
@@ -53,14 +79,15 @@ impl Unsealed {
         disk: Arc<dyn Disk>,
     ) -> Result<Option<(Self, Head)>, ReadError> {
         let db = Db::open(&layout.active(base), Kind::Active, disk).map_err(|error| error.at(base))?;
+        let stretches = stretches_of(&db).map_err(|error| error.at(base))?;
         let Some(header) = db.get(HEADER).map_err(|error| error.at(base))? else {
-            let unused = db.pairs_from(&key(Position(0))).next().is_none();
+            let unused = stretches.is_empty();
             return if unused { Ok(None) } else { Err(damaged(base, "the segment's header is missing")) };
         };
         let before = decode(&header)
             .filter(|before| before.position.next() == base)
             .ok_or_else(|| damaged(base, "the segment's header cannot be read"))?;
-        let mut segment = Self { base, before, db, index: RwLock::new(Index::new(base)) };
+        let mut segment = Self::new(before, db, stretches);
         if let Some((index, end)) = known
             && let Some(head) = segment.end_if(end)?
         {
@@ -73,12 +100,11 @@ impl Unsealed {
 
     /// The head that the segment ends with, if its last frame has hash `end`.
     fn end_if(&self, end: Digest) -> Result<Option<Head>, ReadError> {
-        if end == self.before.hash {
-            let empty = self.db.pairs_from(&key(Position(0))).next().is_none();
-            return Ok(empty.then_some(self.before));
-        }
-        let Some(pair) = self.db.pairs_from(&key(self.base)).next_back() else { return Ok(None) };
-        let (_, bytes) = pair.map_err(|error| error.at(self.base))?;
+        let newest = self.stretches().iter().rev().find_map(|stretch| stretch.frames.iter().next_back());
+        let Some(pair) = newest else {
+            return Ok((end == self.before.hash).then_some(self.before));
+        };
+        let (_, bytes) = pair.map_err(|error| DbError::from(error).at(self.base))?;
         let Ok(frame) = Frame::parse(&bytes, true) else { return Ok(None) };
         let newest = frame.records().last().and_then(Result::ok);
         Ok(newest.filter(|_| frame.header.hash == end).map(|record| Head {
@@ -135,9 +161,26 @@ impl Unsealed {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a frame; durable after the database's sync.
+    /// Writes a frame; durable after the database's sync. Only the writer does this.
     pub(crate) fn insert(&self, frame: &Frame) -> Result<(), DbError> {
-        self.db.insert(&key(frame.first()), frame.bytes())
+        let mut filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
+        let length = frame.bytes().len();
+        *filling = match *filling {
+            Some((frames, bytes)) if frames < STRETCH_FRAMES || bytes < STRETCH_BYTES => {
+                Some((frames + 1, bytes + length))
+            }
+            _ => {
+                let first = frame.first();
+                let frames = self.db.open_tree(&key(first))?;
+                self.stretches
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(Stretch { first, frames });
+                Some((1, length))
+            }
+        };
+        let last = self.stretches().last().cloned().expect("begun above");
+        self.db.insert_into(&last.frames, &key(frame.first()), frame.bytes())
     }
 
     /// The frames from the one that holds `from` on, with their headers; durable or not. Hashes are not verified.
@@ -145,13 +188,13 @@ impl Unsealed {
         &self,
         from: Position,
     ) -> impl Iterator<Item = Result<(Header, sled::IVec), ReadError>> + use<> {
-        let start = match self.db.at_or_before(&key(from)) {
-            Ok(Some((start, _))) => start.to_vec(),
-            // Nothing before it: from there on, so that a gap is seen. The error is met again below.
-            Ok(None) | Err(_) => key(from).to_vec(),
+        let stretches = {
+            let all = self.stretches();
+            let start = all.partition_point(|stretch| stretch.first <= from).saturating_sub(1);
+            all[start..].to_vec()
         };
-        self.db.pairs_from(&start).map(move |pair| {
-            let (stored, bytes) = pair.map_err(|error| error.at(from))?;
+        stretches.into_iter().flat_map(move |stretch| stretch.frames_from(from)).map(move |pair| {
+            let (stored, bytes) = pair.map_err(|error| DbError::from(error).at(from))?;
             let position = position_of(&stored).ok_or_else(|| damaged(from, "a frame has a strange key"))?;
             let header = Frame::parse(&bytes, false).map_err(|bad| damaged(position, bad))?.header;
             if header.first != position {
@@ -160,6 +203,28 @@ impl Unsealed {
             Ok((header, bytes))
         })
     }
+
+    fn stretches(&self) -> RwLockReadGuard<'_, Vec<Stretch>> {
+        self.stretches.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stretch {
+    /// From the frame that holds `from` on; from the first one if that lies behind it.
+    fn frames_from(&self, from: Position) -> sled::Iter {
+        match self.frames.range(..=key(from)).next_back() {
+            Some(Ok((start, _))) => self.frames.range(start..),
+            // Nothing before it: a gap is seen by the caller. An error is met again on the way.
+            None | Some(Err(_)) => self.frames.iter(),
+        }
+    }
+}
+
+/// The stretches of a segment that was written before, in order.
+fn stretches_of(db: &Db) -> Result<Vec<Stretch>, DbError> {
+    let mut firsts: Vec<Position> = db.tree_names().iter().filter_map(|name| position_of(name)).collect();
+    firsts.sort_unstable();
+    firsts.into_iter().map(|first| Ok(Stretch { first, frames: db.open_tree(&key(first))? })).collect()
 }
 
 /// Whether the frame with `header` continues a log that ends at `head`.
@@ -174,14 +239,12 @@ pub(crate) fn check_follows(head: Head, header: &Header) -> Result<(), ReadError
     Ok(())
 }
 
-fn key(position: Position) -> [u8; 9] {
-    let mut key = [b'f'; 9];
-    key[1..].copy_from_slice(&position.0.to_be_bytes());
-    key
+fn key(position: Position) -> [u8; 8] {
+    position.0.to_be_bytes()
 }
 
 fn position_of(key: &[u8]) -> Option<Position> {
-    key.get(1..)?.try_into().ok().map(u64::from_be_bytes).map(Position)
+    key.try_into().ok().map(u64::from_be_bytes).map(Position)
 }
 
 /// The header of a segment that follows `before`; also the form in which sealed segments keep a head.
