@@ -235,7 +235,7 @@ fn write(mut file: File, waiting: &mpsc::Receiver<Job>) {
         let written =
             group.iter().try_for_each(|(bytes, _)| file.write_all(bytes)).and_then(|()| file.sync_data());
         for (_, answer) in group {
-            let result = written.as_ref().map(|()| ()).map_err(|error| error.kind().into());
+            let result = written.as_ref().copied().map_err(|error| error.kind().into());
             // The group commit waits for every answer.
             let _ = answer.send(result);
         }
