@@ -13,9 +13,10 @@ use openclaw_suite::{Options, Server, documents::workflow, eventually};
 use serde_json::{Value, json};
 
 const ALL: &str = "query($at: Position) { runs(first: 50, minPosition: $at) { nodes { id status output taskCount version position } }
-    tasks(first: 50) { nodes { id name kind status output } }
-    sessions { nodes { id messageCount position state { key value } } } messages { nodes { position content direction } }
-    events(first: 100) { nodes { position type stream data } } }";
+    tasks(first: 50, minPosition: $at) { nodes { id name kind status output } }
+    sessions(minPosition: $at) { nodes { id messageCount position state { key value } } }
+    messages(minPosition: $at) { nodes { position content direction } }
+    events(first: 100, minPosition: $at) { nodes { position type stream data } } }";
 
 async fn seed(server: &Server) -> Value {
     for number in 0..4 {

@@ -85,13 +85,13 @@ async fn filters_leave_what_was_asked_for() {
     let at = json!({ "at": position.to_string() });
     let query = "query($at: Position) {
         faulted: runs(filter: { status: [faulted] }, minPosition: $at) { totalCount nodes { status error { type } } }
-        even: runs(filter: { name: \"even\", namespace: \"suite\" }) { nodes { input workflow { name inline } actor } }
-        raised: tasks(filter: { kind: [\"raise\"] }) { nodes { kind status run { status } } }
-        apples: messages(filter: { text: \"APPLE\" }) { nodes { content sessionId } }
-        one: sessions(filter: { channel: \"s2\" }) { nodes { id messageCount } }
-        starts: events(filter: { type: [\"run.started\"] }, order: ASC) { nodes { type stream version } }
-        range: events(from: \"2\", to: \"4\", order: ASC) { nodes { position } }
-        event(position: \"1\") { type position data }
+        even: runs(filter: { name: \"even\", namespace: \"suite\" }, minPosition: $at) { nodes { input workflow { name inline } actor } }
+        raised: tasks(filter: { kind: [\"raise\"] }, minPosition: $at) { nodes { kind status run { status } } }
+        apples: messages(filter: { text: \"APPLE\" }, minPosition: $at) { nodes { content sessionId } }
+        one: sessions(filter: { channel: \"s2\" }, minPosition: $at) { nodes { id messageCount } }
+        starts: events(filter: { type: [\"run.started\"] }, order: ASC, minPosition: $at) { nodes { type stream version } }
+        range: events(from: \"2\", to: \"4\", order: ASC, minPosition: $at) { nodes { position } }
+        event(position: \"1\", minPosition: $at) { type position data }
     }";
     let data = server.query(query, at).await;
     assert_eq!(data["faulted"]["totalCount"], 2);
@@ -154,12 +154,12 @@ async fn whoever_asks_with_the_position_of_a_command_sees_what_it_did() {
 
 #[tokio::test]
 async fn figures_add_up() {
-    let (_data, server, position) = seeded().await;
-    server.run(workflow("process", json!([{ "work": shell("true") }])), json!({})).await;
+    let (_data, server, _) = seeded().await;
+    let last = server.run(workflow("process", json!([{ "work": shell("true") }])), json!({})).await;
     let query = "query($at: Position) { stats(minPosition: $at) { position runsByStatus { status runs }
         taskDurations { namespace name samples p50Ms p95Ms maxMs } eventsPerMinute { minute events } }
         server { head version writable headHash } projection { status lag failure { code } } }";
-    let data = server.query(query, json!({ "at": (position + 1).to_string() })).await;
+    let data = server.query(query, json!({ "at": last["position"] })).await;
     let stats = &data["stats"];
     let runs: u64 =
         stats["runsByStatus"].as_array().unwrap().iter().map(|entry| entry["runs"].as_u64().unwrap()).sum();
