@@ -11,6 +11,7 @@ mod call;
 mod document;
 mod fault;
 mod field;
+mod locate;
 mod model;
 mod problem;
 mod process;
@@ -23,6 +24,7 @@ mod text;
 use serde_json::Value;
 
 pub use self::{
+    locate::{Mark, Place, Source},
     model::{
         Backoff, Body, Case, Catch, CommandCall, Definition, Duration, ErrorTemplate, For, HttpCall, Process,
         ProgramTemplate, Retry, Schema, SubWorkflow, Task, Tasks, Transform,
@@ -39,7 +41,11 @@ pub const MAX_TASKS: usize = 10_000;
 /// # Errors
 /// Everything that is wrong with it, at most [`MAX_PROBLEMS`]. Time and memory are bounded by the size of the text.
 pub fn load(text: &str, format: Format) -> Result<Definition, Vec<Problem>> {
-    from_value(text::parse(text, format).map_err(|problem| vec![problem])?)
+    let document = text::parse(text, format).map_err(|problem| vec![problem])?;
+    from_value(document).map_err(|mut problems| {
+        locate::locate(text, format, &mut problems);
+        problems
+    })
 }
 
 /// Reads a document from its JSON form.

@@ -23,33 +23,43 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    /// Whether `text` is read as JSON.
+    pub(super) fn is_json(self, text: &str) -> bool {
+        match self {
+            Self::Json => true,
+            Self::Yaml => false,
+            Self::Auto => text.trim_start().starts_with('{'),
+        }
+    }
+}
+
 /// Parses `text`.
 pub(super) fn parse(text: &str, format: Format) -> Result<Value, Problem> {
     if text.len() > MAX_TEXT_BYTES {
         let message = format!("the document has {} bytes, {MAX_TEXT_BYTES} are allowed", text.len());
         return Err(problem(code::TOO_LONG, message));
     }
-    let json = match format {
-        Format::Json => true,
-        Format::Yaml => false,
-        Format::Auto => text.trim_start().starts_with('{'),
-    };
-    if json { parse_json(text) } else { parse_yaml(text) }
+    if format.is_json(text) { parse_json(text) } else { parse_yaml(text) }
 }
 
 fn parse_json(text: &str) -> Result<Value, Problem> {
     serde_json::from_str(text).map_err(|error| {
         let deep = error.to_string().starts_with("recursion limit");
+        // The parser counts bytes from the start of the line.
+        let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+        let column = line.char_indices().filter(|(at, _)| *at < error.column()).count().max(1);
         Problem {
             line: Some(error.line() as u64),
-            column: Some(error.column() as u64),
+            column: Some(column as u64),
             ..if deep { too_deep() } else { problem(code::SYNTAX, format!("this is no JSON: {error}")) }
         }
     })
 }
 
-fn parse_yaml(text: &str) -> Result<Value, Problem> {
-    let options = serde_saphyr::options! {
+/// How YAML is read: within limits.
+pub(super) fn yaml_options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: MAX_DEPTH,
             flow_nesting_limit: MAX_DEPTH,
@@ -66,9 +76,12 @@ fn parse_yaml(text: &str) -> Result<Value, Problem> {
         },
         // YAML 1.2 only knows true and false; `on` is a key of the language.
         strict_booleans: true,
-    };
+    }
+}
+
+fn parse_yaml(text: &str) -> Result<Value, Problem> {
     let value: Value =
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| yaml_problem(&error))?;
+        serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|error| yaml_problem(&error))?;
     // What was replayed from aliases counts towards the size as what was written.
     check_size(&value)?;
     Ok(value)
