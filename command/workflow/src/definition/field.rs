@@ -249,8 +249,7 @@ impl<'d> Reader<'d> {
                 let near = suggest::nearest(name, names.iter().copied().chain(words));
                 let suggestion = match near {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => "a flow directive leads to a task of the same list, or is continue, exit or end"
-                        .into(),
+                    None => super::check::flow_advice(self.root, name, names),
                 };
                 let message = format!("there is no task `{}` in this scope", super::reader::excerpt(name));
                 self.advise(code::NO_TARGET, &node.path, message, Some(suggestion));

@@ -8,6 +8,7 @@
 
 mod body;
 mod call;
+mod check;
 mod document;
 mod fault;
 mod field;
@@ -24,12 +25,13 @@ mod text;
 use serde_json::Value;
 
 pub use self::{
+    check::{check, check_value},
     locate::{Mark, Place, Source},
     model::{
         Backoff, Body, Case, Catch, CommandCall, Definition, Duration, ErrorTemplate, For, HttpCall, Process,
         ProgramTemplate, Retry, Schema, SubWorkflow, Task, Tasks, Transform,
     },
-    problem::{MAX_PROBLEMS, Problem},
+    problem::{MAX_PROBLEMS, Problem, Severity},
     text::{Format, MAX_DEPTH, MAX_TEXT_BYTES},
 };
 

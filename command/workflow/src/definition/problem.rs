@@ -7,6 +7,16 @@ use serde::Serialize;
 /// The most problems that are reported of one document.
 pub const MAX_PROBLEMS: usize = 100;
 
+/// How much a problem matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// It has to be corrected.
+    Error,
+    /// It deserves a look, and may be meant or come right before a run.
+    Warning,
+}
+
 /// One thing that is wrong with a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -25,6 +35,17 @@ pub struct Problem {
     /// Column in the text, from 1, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<u64>,
+}
+
+impl Problem {
+    /// How much it matters. Every problem of loading is an error.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        match self.code {
+            code::SECRET_MISSING => Severity::Warning,
+            _ => Severity::Error,
+        }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -84,4 +105,12 @@ pub(super) mod code {
     pub(crate) const FUNCTION: &str = "OC-WF-033";
     /// A variable that does not exist here.
     pub(crate) const VARIABLE: &str = "OC-WF-034";
+    /// A task that nothing leads to. Found by a check, not when loading.
+    pub(crate) const UNREACHABLE: &str = "OC-WF-050";
+    /// Data that cannot satisfy the schema it meets. Found by a check, not when loading.
+    pub(crate) const MISFIT: &str = "OC-WF-051";
+    /// A secret that is used and not listed. Found by a check.
+    pub(crate) const SECRET_NOT_LISTED: &str = "OC-WF-052";
+    /// A secret that is listed and does not exist. Found by a check, where the secrets are known.
+    pub(crate) const SECRET_MISSING: &str = "OC-WF-053";
 }

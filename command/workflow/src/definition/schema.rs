@@ -43,7 +43,7 @@ pub(super) fn read<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Schem
     }
 }
 
-fn compile(document: &Value) -> Result<Schema, String> {
+pub(super) fn compile(document: &Value) -> Result<Schema, String> {
     if !matches!(document, Value::Object(_) | Value::Bool(_)) {
         return Err("a JSON Schema is an object".into());
     }

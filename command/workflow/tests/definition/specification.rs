@@ -45,6 +45,26 @@ fn every_example_is_loaded_or_refused_only_for_what_is_not_supported() {
 }
 
 #[test]
+fn every_problem_of_an_example_has_a_place_in_its_text() {
+    let Some(directory) = directory() else { return skipped("examples") };
+    for entry in fs::read_dir(directory.join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        for problem in definition::check(&text, Format::Auto, None) {
+            let (line, column) = (problem.line.unwrap() as usize, problem.column.unwrap() as usize);
+            let rest: String = lines[line - 1].chars().skip(column - 1).collect();
+            let step = problem.path.rsplit('/').next().unwrap();
+            // An entry is found by its key; an item or a single value by what is there.
+            let key = rest.trim_start_matches(['"', '\'']).starts_with(step);
+            let value = lines[line - 1].trim_start().trim_start_matches("- ").starts_with(step)
+                || step.parse::<usize>().is_ok();
+            assert!(key || value, "{}: {problem} is at {rest:?}", path.display());
+        }
+    }
+}
+
+#[test]
 fn every_workflow_of_the_conformance_kit_at_hand_loads() {
     let Some(directory) = directory() else { return skipped("features") };
     let mut loaded = 0;
@@ -73,7 +93,12 @@ fn the_examples_of_this_repository_load() {
     {
         for path in fs::read_dir(example).unwrap().map(|entry| entry.unwrap().path()) {
             if path.extension().is_some_and(|extension| extension == "yaml") {
+                // Scenarios lie beside the workflows that they test.
+                if path.to_string_lossy().ends_with(".test.yaml") {
+                    continue;
+                }
                 let text = fs::read_to_string(&path).unwrap();
+                assert_eq!(definition::check(&text, Format::Auto, None), [], "{}", path.display());
                 let definition = definition::load(&text, Format::Auto);
                 definition.unwrap_or_else(|problems| panic!("{}: {problems:#?}", path.display()));
                 loaded += 1;
