@@ -4,5 +4,6 @@ pub mod definition;
 pub mod duration;
 pub mod error;
 pub mod expression;
+pub mod graph;
 pub mod stepper;
 mod suggest;
