@@ -129,6 +129,14 @@ impl<L: EventLog> Commands for Service<L> {
         self.register(context, params).await
     }
 
+    async fn workflow_validate(
+        &self,
+        _: CallContext,
+        params: methods::workflow::Validate,
+    ) -> Result<methods::workflow::Validated, rpc::Error> {
+        self.validate(params).await
+    }
+
     async fn workflow_retire(
         &self,
         context: CallContext,

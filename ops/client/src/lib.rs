@@ -28,8 +28,8 @@ mod subscribe;
 pub use call::Client;
 pub use error::{Error, GraphqlError, RpcError};
 pub use methods::{
-    Accepted, Attachment, CancelRun, CreateSession, EndSession, Health, MessageAdded, Problem,
+    Accepted, Attachment, CancelRun, CreateSession, EndSession, Finding, Health, MessageAdded, Problem,
     RegisterWorkflow, Registered, RetireWorkflow, Retired, Run, RunAccepted, SendMessage, SetState,
-    SignalRun, StartRun, Status, Version, WorkflowRef,
+    SignalRun, StartRun, Status, ValidateWorkflow, Validated, Version, WorkflowRef,
 };
 pub use subscribe::Updates;

@@ -34,6 +34,48 @@ pub struct Registered {
     pub stream_version: StreamVersion,
 }
 
+/// Parameters of `workflow.validate`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ValidateWorkflow {
+    /// The document: an object, or a string with its YAML or JSON.
+    pub definition: Value,
+}
+
+/// Answer of `workflow.validate`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Validated {
+    /// Whether there are no problems; there may be warnings.
+    pub valid: bool,
+    /// What has to be corrected, in the order of the text.
+    pub problems: Vec<Finding>,
+    /// What deserves a look.
+    #[serde(default)]
+    pub warnings: Vec<Finding>,
+}
+
+/// One thing that is wrong with a workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// Its code, `OC-WF-...`.
+    pub code: String,
+    /// JSON pointer to the place in the document.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What was probably meant, or what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
+    /// Line in the text, from 1; none if the document was no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// Column in the text, in characters from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u64>,
+}
+
 /// Parameters of `workflow.retire`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -342,6 +384,8 @@ macro_rules! commands {
 commands! {
     /// Registers a version of a workflow.
     register_workflow(RegisterWorkflow) -> Registered = "workflow.register";
+    /// Says everything that is wrong with a workflow, without registering it.
+    validate_workflow(ValidateWorkflow) -> Validated = "workflow.validate";
     /// Retires a version of a workflow.
     retire_workflow(RetireWorkflow) -> Retired = "workflow.retire";
     /// Starts a run.

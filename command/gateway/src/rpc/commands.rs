@@ -22,6 +22,13 @@ pub trait Commands: Send + Sync + 'static {
         params: workflow::Register,
     ) -> impl Future<Output = Result<workflow::Registered, Error>> + Send;
 
+    /// `workflow.validate`
+    fn workflow_validate(
+        &self,
+        context: CallContext,
+        params: workflow::Validate,
+    ) -> impl Future<Output = Result<workflow::Validated, Error>> + Send;
+
     /// `workflow.retire`
     fn workflow_retire(
         &self,

@@ -30,6 +30,7 @@ pub(super) fn build<C: Commands>(commands: Arc<C>, response_bytes: usize) -> (Me
     let mut registry =
         Registry { module: RpcModule::from_arc(commands), document: Document::new(), response_bytes };
     registry.add::<workflow::Register, _, _>(|c, x, p| async move { c.workflow_register(x, p).await });
+    registry.add::<workflow::Validate, _, _>(|c, x, p| async move { c.workflow_validate(x, p).await });
     registry.add::<workflow::Retire, _, _>(|c, x, p| async move { c.workflow_retire(x, p).await });
     registry.add::<run::Start, _, _>(|c, x, p| async move { c.run_start(x, p).await });
     registry.add::<run::Cancel, _, _>(|c, x, p| async move { c.run_cancel(x, p).await });

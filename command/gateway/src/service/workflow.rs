@@ -1,7 +1,9 @@
-//! `workflow.register` and `workflow.retire`.
+//! `workflow.register`, `workflow.validate` and `workflow.retire`.
 
 use openclaw_core::workflow::Command;
 use openclaw_log::EventLog;
+use openclaw_workflow::definition::{self, Problem, Severity};
+use serde_json::Value;
 
 use super::Service;
 use crate::{
@@ -9,7 +11,10 @@ use crate::{
     rpc::{
         Error,
         context::CallContext,
-        methods::workflow::{Register, Registered, Retire, Retired},
+        methods::{
+            Document,
+            workflow::{Finding, Register, Registered, Retire, Retired, Validate, Validated},
+        },
     },
 };
 
@@ -37,6 +42,24 @@ impl<L: EventLog> Service<L> {
         })
     }
 
+    pub(super) async fn validate(&self, params: Validate) -> Result<Validated, Error> {
+        // A large document takes long enough to keep a thread from others that wait for it.
+        let checked = tokio::task::spawn_blocking(move || match params.definition {
+            Document::Text(text) => definition::check(&text, definition::Format::Auto, None),
+            Document::Object(object) => definition::check_value(Value::Object(object), None),
+        });
+        let found = checked
+            .await
+            .map_err(|failure| if failure.is_panic() { Error::Internal } else { Error::Stopping })?;
+        let (problems, warnings): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|problem| problem.severity() == Severity::Error);
+        Ok(Validated {
+            valid: problems.is_empty(),
+            problems: problems.into_iter().map(finding).collect(),
+            warnings: warnings.into_iter().map(finding).collect(),
+        })
+    }
+
     pub(super) async fn retire(&self, context: CallContext, params: Retire) -> Result<Retired, Error> {
         let stream = definitions::stream(&params.namespace, &params.name)
             .map_err(|error| Error::invalid("name", error.to_string()))?;
@@ -49,5 +72,16 @@ impl<L: EventLog> Service<L> {
             position: accepted.position,
             stream_version: accepted.stream_version,
         })
+    }
+}
+
+fn finding(problem: Problem) -> Finding {
+    Finding {
+        code: problem.code.to_owned(),
+        path: problem.path,
+        message: problem.message,
+        suggestion: problem.suggestion,
+        line: problem.line,
+        column: problem.column,
     }
 }

@@ -1,4 +1,4 @@
-//! `workflow.register` and `workflow.retire`.
+//! `workflow.register`, `workflow.validate` and `workflow.retire`.
 
 use openclaw_model::{Digest, Position, Version};
 use schemars::JsonSchema;
@@ -73,6 +73,78 @@ impl Call for Register {
                 position: EXAMPLE_POSITION,
                 stream_version: Version(1),
             },
+        )
+    }
+}
+
+/// Checks a workflow without registering it: what `workflow.register` would refuse, and what it would accept and a run
+/// would trip over, such as a task that nothing leads to. A bad document is an answer here, not an error.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Validate {
+    /// The workflow. Lines and columns are only known of a text.
+    pub definition: Document,
+}
+
+/// What is wrong with a workflow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Validated {
+    /// Whether there are no problems; there may be warnings.
+    pub valid: bool,
+    /// What has to be corrected, in the order of the text. At most a hundred.
+    pub problems: Vec<Finding>,
+    /// What deserves a look.
+    pub warnings: Vec<Finding>,
+}
+
+/// One thing that is wrong with a workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// Its code, `OC-WF-...`.
+    pub code: String,
+    /// JSON pointer to the place in the document; empty for the document as a whole.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What was probably meant, or what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
+    /// Line in the text, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// Column in the text, in characters from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u64>,
+}
+
+impl Call for Validate {
+    const NAME: &'static str = "workflow.validate";
+    const SUMMARY: &'static str = "Says everything that is wrong with a workflow, without registering it.";
+    const ERRORS: &'static [Kind] = &[Kind::STOPPING];
+    type Answer = Validated;
+
+    fn example() -> (Self, Validated) {
+        let text = concat!(
+            "document: { dsl: '1.0.3', namespace: examples, name: greet, version: '1.0.0' }\n",
+            "do:\n",
+            "  - greet: { set: { text: Hello }, then: thank }\n",
+        );
+        let finding = Finding {
+            code: "OC-WF-030".into(),
+            path: "/do/0/greet/then".into(),
+            message: "there is no task `thank` in this scope".into(),
+            suggestion: Some(
+                "a flow directive leads to a task of the same list (greet), or is continue, exit or end"
+                    .into(),
+            ),
+            line: Some(3),
+            column: Some(42),
+        };
+        (
+            Self { definition: Document::Text(text.into()) },
+            Validated { valid: false, problems: vec![finding], warnings: Vec::new() },
         )
     }
 }

@@ -23,6 +23,7 @@ fn every_method_is_described_once_with_all_its_parameters() {
         names,
         [
             "workflow.register",
+            "workflow.validate",
             "workflow.retire",
             "run.start",
             "run.cancel",

@@ -76,6 +76,14 @@ impl Commands for Fake {
         })
     }
 
+    async fn workflow_validate(
+        &self,
+        _: CallContext,
+        _: workflow::Validate,
+    ) -> Result<workflow::Validated, Error> {
+        Ok(workflow::Validated { valid: true, problems: Vec::new(), warnings: Vec::new() })
+    }
+
     async fn workflow_retire(&self, _: CallContext, _: workflow::Retire) -> Result<workflow::Retired, Error> {
         Err(Error::Conflict { actual: Version(9) })
     }
