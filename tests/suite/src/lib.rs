@@ -11,6 +11,7 @@ pub mod documents;
 pub mod gherkin;
 mod history;
 mod process;
+mod runs;
 mod server;
 
 use std::io::Write;
@@ -18,6 +19,7 @@ use std::io::Write;
 pub use caller::Caller;
 pub use history::{Entry, History};
 pub use process::{Finished, binary, openclaw};
+pub use runs::bytes_on_disk;
 pub use server::{Options, Server};
 
 /// Tells whoever runs the tests something, for example why a test did nothing.
