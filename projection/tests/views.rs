@@ -120,7 +120,8 @@ async fn a_run_goes_through_the_statuses_of_the_specification() {
 async fn a_try_waits_before_its_retry_and_shows_what_it_caught() {
     let directory = tempfile::tempdir().unwrap();
     let mut shown = Shown::new(directory.path()).await;
-    let fault = |task| RunEvent::TaskFaulted(TaskFaulted { task: TaskId(task), error: failure() });
+    let fault =
+        |task| RunEvent::TaskFaulted(TaskFaulted { task: TaskId(task), error: failure(), raw_output: None });
     shown
         .run(
             1,

@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+pub mod published;
 pub mod run;
 pub mod session;
 pub mod workflow;

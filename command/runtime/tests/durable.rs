@@ -159,7 +159,19 @@ impl World {
             digest: program.definition().digest,
         };
         let run = RunId(self.ids.next());
-        let started = RunStarted { workflow, definition: Some(document), input: json!({}), parent: None };
+        let started = RunStarted {
+            workflow,
+            definition: Some(document),
+            input: json!({}),
+            parent: None,
+            labels: Default::default(),
+            priority: 0,
+            concurrency: None,
+            not_before: None,
+            trigger: None,
+            fork: None,
+            resources: Default::default(),
+        };
         self.sequencer.submit(self.submission(run, Command::Start(started))).await.unwrap();
         run
     }
@@ -204,7 +216,11 @@ async fn after_a_crash_what_was_completed_is_not_repeated_and_what_was_open_is()
     assert_eq!((world.effects.count("a"), world.effects.count("hang")), (1, 2));
     let folded = runs::fold(&*world.log, run).await.unwrap();
     assert_eq!(folded.state.status(), Status::Running);
-    world.sequencer.submit(world.submission(run, Command::Cancel { reason: None })).await.unwrap();
+    world
+        .sequencer
+        .submit(world.submission(run, Command::Cancel { reason: None, kill: false }))
+        .await
+        .unwrap();
     assert_eq!(world.end(run).await.state.end, Some(End::Cancelled(None)));
     assert_eq!(world.effects.count("c"), 0);
 }
@@ -234,7 +250,7 @@ async fn cancelling_a_run_stops_the_effect_that_it_waits_for() {
     let world = World::start(MemoryLog::new(), Arc::default(), 1).await;
     let run = world.run(json!([{ "a": shell("hang") }])).await;
     world.effects.begun(1).await;
-    let command = Command::Cancel { reason: Some("enough".into()) };
+    let command = Command::Cancel { reason: Some("enough".into()), kill: false };
     world.sequencer.submit(world.submission(run, command)).await.unwrap();
     assert_eq!(world.end(run).await.state.end, Some(End::Cancelled(Some("enough".into()))));
     while world.effects.cancelled.lock().unwrap().is_empty() {

@@ -2,7 +2,7 @@
 
 use openclaw_model::event::run::WorkflowError;
 
-const TYPES: &str = "https://serverlessworkflow.io/spec/1.0.0/errors/";
+pub(crate) const TYPES: &str = "https://serverlessworkflow.io/spec/1.0.0/errors/";
 
 fn standard(kind: &str, status: u16, title: &str, detail: String) -> WorkflowError {
     WorkflowError {
@@ -30,6 +30,34 @@ pub fn expression(detail: String) -> WorkflowError {
 #[must_use]
 pub fn configuration(detail: String) -> WorkflowError {
     standard("configuration", 400, "Configuration Error", detail)
+}
+
+/// Something that the workflow may not use.
+#[must_use]
+pub fn authorization(detail: String) -> WorkflowError {
+    standard("authorization", 403, "Authorization Error", detail)
+}
+
+/// A caller that could not prove who it is.
+#[must_use]
+pub fn authentication(detail: String) -> WorkflowError {
+    standard("authentication", 401, "Authentication Error", detail)
+}
+
+/// The type of the error that a cancelled run raises in those `try` tasks that name it, to compensate. No part of the
+/// specification.
+pub const CANCELLED: &str = "urn:openclaw:error:cancelled";
+
+/// The run is being cancelled, for this reason.
+#[must_use]
+pub fn cancelled(reason: Option<String>) -> WorkflowError {
+    WorkflowError {
+        r#type: CANCELLED.into(),
+        status: 499,
+        title: Some("Cancelled".into()),
+        detail: reason,
+        instance: None,
+    }
 }
 
 /// A time limit that ran out.

@@ -5,5 +5,7 @@ pub mod duration;
 pub mod error;
 pub mod expression;
 pub mod graph;
+pub mod scenario;
+pub mod interest;
 pub mod stepper;
 mod suggest;

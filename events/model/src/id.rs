@@ -59,9 +59,28 @@ pub enum StreamKind {
     Session,
     /// All versions of one workflow definition.
     Workflow,
+    /// One decision of people.
+    Approval,
+    /// The schedule of one workflow.
+    Schedule,
+    /// One receiver of events outside.
+    Webhook,
+    /// One event that somebody published.
+    Event,
 }
 
 impl StreamKind {
+    /// Every kind there is.
+    pub const ALL: [Self; 7] = [
+        Self::Run,
+        Self::Session,
+        Self::Workflow,
+        Self::Approval,
+        Self::Schedule,
+        Self::Webhook,
+        Self::Event,
+    ];
+
     /// The stable name that is written to the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -69,6 +88,10 @@ impl StreamKind {
             Self::Run => "run",
             Self::Session => "session",
             Self::Workflow => "workflow",
+            Self::Approval => "approval",
+            Self::Schedule => "schedule",
+            Self::Webhook => "webhook",
+            Self::Event => "event",
         }
     }
 }
@@ -126,6 +149,12 @@ impl StreamId {
         Self { kind: StreamKind::Session, text: format!("session/{}", id.as_str()) }
     }
 
+    /// The stream of an approval.
+    #[must_use]
+    pub fn approval(id: ApprovalId) -> Self {
+        Self { kind: StreamKind::Approval, text: format!("approval/{id}") }
+    }
+
     /// What the stream is about.
     #[must_use]
     pub const fn kind(&self) -> StreamKind {
@@ -144,6 +173,12 @@ impl StreamId {
         &self.text
     }
 
+    /// The approval this stream is about, if it is an approval's.
+    #[must_use]
+    pub fn as_approval(&self) -> Option<ApprovalId> {
+        if self.kind == StreamKind::Approval { self.name().parse().ok() } else { None }
+    }
+
     /// The run this stream is about, if it is a run's.
     #[must_use]
     pub fn as_run(&self) -> Option<RunId> {
@@ -157,7 +192,7 @@ impl FromStr for StreamId {
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let (kind, name) =
             text.split_once('/').ok_or(InvalidId { what: "stream id", reason: "has no slash" })?;
-        let kind = [StreamKind::Run, StreamKind::Session, StreamKind::Workflow]
+        let kind = StreamKind::ALL
             .into_iter()
             .find(|known| known.as_str() == kind)
             .ok_or(InvalidId { what: "stream id", reason: "has an unknown kind" })?;
@@ -335,6 +370,12 @@ hex_id!(
     CommandDigest,
     16,
     "command digest"
+);
+hex_id!(
+    /// Identifies one decision of people: the key of the effect that asks for it.
+    ApprovalId,
+    16,
+    "approval id"
 );
 hex_id!(
     /// A BLAKE3 hash, of a definition or of stored bytes.

@@ -18,7 +18,7 @@ pub mod upcast;
 pub use envelope::{Actor, Causality, NewEvent, Recorded};
 pub use event::{DecodeError, Event};
 pub use id::{
-    CommandDigest, CommandId, Digest, EventId, Position, RunId, SessionId, StreamId, StreamKind, TaskId,
-    Version,
+    ApprovalId, CommandDigest, CommandId, Digest, EventId, Position, RunId, SessionId, StreamId, StreamKind,
+    TaskId, Version,
 };
 pub use time::Timestamp;

@@ -46,6 +46,7 @@ fn intent(request: Request) -> Work {
         key: "0123456789abcdef0123456789abcdef".into(),
         class: EffectClass::Keyed,
         request,
+        inquiry: None,
     })
 }
 
@@ -74,6 +75,7 @@ fn samples() -> Vec<(&'static str, Event)> {
         body: Some(json!({ "n": 1 })),
         output: HttpOutput::Response,
         redirect: true,
+        authentication: None,
     });
     let child = Request::Run(RunRequest {
         run,
@@ -82,6 +84,7 @@ fn samples() -> Vec<(&'static str, Event)> {
         version: "latest".into(),
         input: json!({}),
         wait: false,
+        close: ParentClose::default(),
     });
     let command = Request::Command(CommandRequest {
         method: "session.end".into(),
@@ -96,7 +99,14 @@ fn samples() -> Vec<(&'static str, Event)> {
                 workflow,
                 definition: Some(json!({ "do": [] })),
                 input: json!("text"),
-                parent: Some(ParentTask { run, task: TaskId(3) }),
+                parent: Some(ParentTask { run, task: TaskId(3), close: ParentClose::default() }),
+                labels: Default::default(),
+                priority: 0,
+                concurrency: None,
+                not_before: None,
+                trigger: None,
+                fork: None,
+                resources: Default::default(),
             })
             .into(),
         ),
@@ -135,7 +145,7 @@ fn samples() -> Vec<(&'static str, Event)> {
             })
             .into(),
         ),
-        ("", RunEvent::TaskFaulted(TaskFaulted { task: TaskId(4), error: error() }).into()),
+        ("", RunEvent::TaskFaulted(TaskFaulted { task: TaskId(4), error: error(), raw_output: None }).into()),
         (
             "",
             RunEvent::TaskCancelled(TaskCancelled { task: TaskId(4), reason: CancelReason::LostRace }).into(),
@@ -150,7 +160,11 @@ fn samples() -> Vec<(&'static str, Event)> {
         ("", RunEvent::EffectUnknown(EffectUnknown { task: TaskId(4) }).into()),
         ("", RunEvent::EventEmitted(EventEmitted { task: TaskId(4), event: json!({ "type": "t" }) }).into()),
         ("", RunEvent::Signalled(RunSignalled { name: "go".into(), data: json!(1) }).into()),
-        ("", RunEvent::CancelRequested(RunCancelRequested { reason: Some("enough".into()) }).into()),
+        (
+            "",
+            RunEvent::CancelRequested(RunCancelRequested { reason: Some("enough".into()), kill: false })
+                .into(),
+        ),
         ("", RunEvent::Completed(RunCompleted { output: json!({}) }).into()),
         ("", RunEvent::Faulted(RunFaulted { error: error() }).into()),
         ("", RunEvent::Cancelled(RunCancelled { reason: None }).into()),
@@ -162,6 +176,7 @@ fn samples() -> Vec<(&'static str, Event)> {
                 version: "1.0.0".into(),
                 digest,
                 definition: json!({ "do": [] }),
+                resources: Default::default(),
             })
             .into(),
         ),

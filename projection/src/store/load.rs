@@ -85,7 +85,11 @@ async fn streams(
                 let Some(state) = sessions.remove(&key) else { continue };
                 Subject::Session(state)
             }
-            StreamKind::Workflow => Subject::Workflow,
+            StreamKind::Workflow
+            | StreamKind::Approval
+            | StreamKind::Schedule
+            | StreamKind::Webhook
+            | StreamKind::Event => Subject::Workflow,
         };
         known.put((*stream).clone(), Known { key, version, subject });
     }

@@ -139,6 +139,7 @@ impl Scribe {
                 "document": { "dsl": "1.0.0", "namespace": "test", "name": name, "version": version, "title": "T" },
                 "do": [{ "a": { "set": { "x": 1 } } }, { "b": { "try": [{ "c": { "set": {} } }], "catch": {} } }],
             }),
+            resources: Default::default(),
         });
         self.command("token:bench", vec![(stream, Event::Workflow(event))]);
     }
@@ -159,6 +160,13 @@ pub(crate) fn started(workflow: &str) -> RunEvent {
         definition: None,
         input: payload(),
         parent: None,
+        labels: Default::default(),
+        priority: 0,
+        concurrency: None,
+        not_before: None,
+        trigger: None,
+        fork: None,
+        resources: Default::default(),
     })
 }
 
@@ -194,6 +202,7 @@ pub(crate) fn effect() -> Work {
             returns: ProcessReturn::Stdout,
             wait: true,
         }),
+        inquiry: None,
     })
 }
 

@@ -99,6 +99,7 @@ impl Engine {
         };
         let engine = Self { log, sequencer, ends, ids, ten, runtime, tasks };
         let register = workflow::Command::Register {
+            resources: Default::default(),
             namespace: definition.namespace.clone(),
             name: definition.name.clone(),
             version: definition.version.clone(),
@@ -118,6 +119,13 @@ impl Engine {
             definition: None,
             input: json!({ "file": "access.log", "limit": 100, "tags": ["a", "b"] }),
             parent: None,
+            labels: Default::default(),
+            priority: 0,
+            concurrency: None,
+            not_before: None,
+            trigger: None,
+            fork: None,
+            resources: Default::default(),
         });
         self.submit(StreamId::run(run), start, Some(run.0)).await?;
         ended.wait_for(|ended| *ended).await.context("the runtime is gone")?;

@@ -9,6 +9,9 @@ use super::{Rejection, State};
 
 pub(super) fn decide(state: &State, from: Version, events: &[RunEvent]) -> Result<Vec<RunEvent>, Rejection> {
     state.open()?;
+    if state.fork.is_some() {
+        return Err(Rejection::Copying);
+    }
     if from != state.version {
         return Err(Rejection::Stale { from, actual: state.version });
     }
@@ -45,12 +48,23 @@ fn check(state: &State, events: &[RunEvent]) -> Result<(), Rejection> {
                 RunEvent::EffectRedispatched(data) => open.contains(&data.task),
                 RunEvent::EffectUnknown(data) => open.contains(&data.task),
                 RunEvent::EventEmitted(data) => open.contains(&data.task),
+                RunEvent::TaskHeld(data) => open.contains(&data.task),
+                RunEvent::EventConsumed(data) => open.contains(&data.task),
+                RunEvent::ItemCompleted(data) => open.contains(&data.task),
                 RunEvent::Completed(_) => running && open.is_empty() && !core::mem::replace(&mut ended, true),
                 RunEvent::Faulted(_) => open.is_empty() && !core::mem::replace(&mut ended, true),
                 RunEvent::Cancelled(_) => {
                     state.cancel.is_some() && open.is_empty() && !core::mem::replace(&mut ended, true)
                 }
-                RunEvent::Started(_) | RunEvent::Signalled(_) | RunEvent::CancelRequested(_) => false,
+                // These are commands of their own.
+                RunEvent::Started(_)
+                | RunEvent::Signalled(_)
+                | RunEvent::CancelRequested(_)
+                | RunEvent::Paused(_)
+                | RunEvent::Resumed(_)
+                | RunEvent::Retried(_)
+                | RunEvent::EffectReconciled(_)
+                | RunEvent::Forked(_) => false,
             };
         if !legal {
             return Err(Rejection::Illegal { what: event.event_type(), task: subject(event) });
@@ -72,6 +86,10 @@ fn subject(event: &RunEvent) -> TaskId {
         RunEvent::EffectRedispatched(data) => data.task,
         RunEvent::EffectUnknown(data) => data.task,
         RunEvent::EventEmitted(data) => data.task,
+        RunEvent::EffectReconciled(data) => data.task,
+        RunEvent::TaskHeld(data) => data.task,
+        RunEvent::EventConsumed(data) => data.task,
+        RunEvent::ItemCompleted(data) => data.task,
         _ => TaskId(0),
     }
 }

@@ -1,4 +1,5 @@
-//! `run.cancel`: asks a run to stop. Asking twice changes nothing.
+//! `run.cancel` and `run.kill`: ask a run to stop, with or without compensation. Asking twice changes nothing, but a run
+//! that is being cancelled may still be killed.
 
 use alloc::{vec, vec::Vec};
 
@@ -6,10 +7,10 @@ use openclaw_model::event::run::{RunCancelRequested, RunEvent};
 
 use super::{Rejection, State};
 
-pub(super) fn decide(state: &State, reason: Option<&str>) -> Result<Vec<RunEvent>, Rejection> {
+pub(super) fn decide(state: &State, reason: Option<&str>, kill: bool) -> Result<Vec<RunEvent>, Rejection> {
     state.open()?;
-    if state.cancel.is_some() {
+    if state.cancel.as_ref().is_some_and(|asked| asked.kill || !kill) {
         return Ok(vec![]);
     }
-    Ok(vec![RunEvent::CancelRequested(RunCancelRequested { reason: reason.map(Into::into) })])
+    Ok(vec![RunEvent::CancelRequested(RunCancelRequested { reason: reason.map(Into::into), kill })])
 }

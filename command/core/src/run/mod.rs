@@ -3,7 +3,12 @@
 
 mod advance;
 mod cancel;
+mod evolve;
+mod fork;
+mod pause;
 mod pending;
+mod reconcile;
+mod retry;
 mod signal;
 mod start;
 mod state;
@@ -12,12 +17,14 @@ use alloc::{string::String, vec::Vec};
 
 use openclaw_model::{
     TaskId, Timestamp, Version,
-    event::run::{RunEvent, RunStarted},
+    event::run::{Resolution, RunEvent, RunStarted},
 };
 use serde_json::Value;
 
 pub use pending::{Pending, pending};
-pub use state::{End, Ended, Phase, Scope, State, Status, Task};
+pub use state::{
+    Again, BeforeFault, Cancel, End, Ended, Listening, Paused, Phase, Scope, Signal, State, Status, Task,
+};
 
 use crate::{Decider, Facts};
 
@@ -48,6 +55,41 @@ pub enum Command {
     Cancel {
         /// Why, in the caller's words.
         reason: Option<String>,
+        /// Whether it stops at once, without compensation.
+        kill: bool,
+    },
+    /// Begin nothing new.
+    Pause {
+        /// Why, in the caller's words.
+        reason: Option<String>,
+    },
+    /// Go on.
+    Resume,
+    /// Run failed tasks again.
+    Retry {
+        /// Which; all if none.
+        task: Option<TaskId>,
+    },
+    /// Record what became of an effect.
+    Reconcile {
+        /// Which task's.
+        task: TaskId,
+        /// What became of it.
+        resolution: Resolution,
+        /// How that was found out.
+        note: Option<String>,
+    },
+    /// Take over events of the run it is forked from.
+    Copy {
+        /// The stream version before them, there and here.
+        from: Version,
+        /// The events.
+        events: Vec<RunEvent>,
+    },
+    /// All is taken over.
+    CompleteFork {
+        /// When the other run was there.
+        then: Timestamp,
     },
 }
 
@@ -79,9 +121,36 @@ pub enum Rejection {
         /// The task it is about.
         task: TaskId,
     },
+    /// Nothing has failed that could run again. `OC-RUN-006`.
+    #[error("no task of the run has failed in a way that it can run again")]
+    NothingToRetry,
+    /// Nothing is paused. `OC-RUN-007`.
+    #[error("the run is not paused, and no task is held")]
+    NotPaused,
+    /// The task has no effect whose outcome is unknown. `OC-RUN-008`.
+    #[error("task {task} has no effect whose outcome is unknown")]
+    NotUnknown {
+        /// Which.
+        task: TaskId,
+    },
+    /// Too many signals wait. `OC-RUN-009`.
+    #[error("too many signals wait for the run to take them in")]
+    TooManySignals,
+    /// It is a fork whose history is still being copied; try again. `OC-RUN-010`.
+    #[error("the history of the run is still being copied")]
+    Copying,
+    /// It takes over no events. Internal.
+    #[error("the run copies no history, or not this one")]
+    NotCopying,
 }
 
 impl Rejection {
+    /// Whether another fold of the run may lead to another answer. Internal.
+    #[must_use]
+    pub const fn is_stale(&self) -> bool {
+        matches!(self, Self::Stale { .. })
+    }
+
     /// The code of the error page.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -89,7 +158,12 @@ impl Rejection {
             Self::NotFound => "OC-RUN-001",
             Self::Exists => "OC-RUN-002",
             Self::Final(_) => "OC-RUN-003",
-            Self::Stale { .. } | Self::Illegal { .. } => "OC-RUN-004",
+            Self::Stale { .. } | Self::Illegal { .. } | Self::NotCopying => "OC-RUN-004",
+            Self::NothingToRetry => "OC-RUN-006",
+            Self::NotPaused => "OC-RUN-007",
+            Self::NotUnknown { .. } => "OC-RUN-008",
+            Self::TooManySignals => "OC-RUN-009",
+            Self::Copying => "OC-RUN-010",
         }
     }
 }
@@ -100,12 +174,20 @@ impl Decider for Run {
     type Event = RunEvent;
     type Rejection = Rejection;
 
-    fn decide(state: &State, command: &Command, _: &Facts) -> Result<Vec<RunEvent>, Rejection> {
+    fn decide(state: &State, command: &Command, facts: &Facts) -> Result<Vec<RunEvent>, Rejection> {
         match command {
             Command::Start(started) => start::decide(state, started),
             Command::Advance { from, events } => advance::decide(state, *from, events),
             Command::Signal { name, data } => signal::decide(state, name, data),
-            Command::Cancel { reason } => cancel::decide(state, reason.as_deref()),
+            Command::Cancel { reason, kill } => cancel::decide(state, reason.as_deref(), *kill),
+            Command::Pause { reason } => pause::pause(state, reason.as_deref()),
+            Command::Resume => pause::resume(state),
+            Command::Retry { task } => retry::decide(state, *task),
+            Command::Reconcile { task, resolution, note } => {
+                reconcile::decide(state, *task, resolution, note.as_deref())
+            }
+            Command::Copy { from, events } => fork::copy(state, *from, events),
+            Command::CompleteFork { then } => fork::complete(state, *then, facts.now),
         }
     }
 
@@ -115,9 +197,15 @@ impl Decider for Run {
 }
 
 impl State {
+    /// Refuses unless the run exists, and has not ended itself: the end of the run that is copied does not count.
+    fn open_or_copied(&self) -> Result<(), Rejection> {
+        if self.fork.is_some() { Ok(()) } else { self.open() }
+    }
+
     /// Refuses unless the run exists and has not ended.
     fn open(&self) -> Result<(), Rejection> {
         match self.status() {
+            _ if self.fork.is_some() => Err(Rejection::Copying),
             Status::Unknown => Err(Rejection::NotFound),
             status if status.is_final() => Err(Rejection::Final(status)),
             _ => Ok(()),

@@ -1,10 +1,10 @@
 //! Outstanding work, derived from the state and kept nowhere else: recovery is "fold, then do what is pending".
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec, vec::Vec};
 
 use openclaw_model::{TaskId, Timestamp, event::run::Intent};
 
-use super::{Phase, State};
+use super::{Phase, Scope, State};
 
 /// Something that the shell still owes a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,16 +28,29 @@ pub enum Pending {
 }
 
 /// Everything the shell owes the run in `state`: all effects whose outcome is missing, the earliest time at which
-/// something is due, and a step if the run can take one now. Nothing for a run that has ended.
+/// something is due, and a step if the run can take one now. Nothing for a run that has ended, and a step only for one
+/// that is paused and asked to stop.
 #[must_use]
 pub fn pending(state: &State) -> Vec<Pending> {
     let mut work = Vec::new();
+    if state.fork.is_some() {
+        // The copy of its history is to go on.
+        return vec![Pending::Step];
+    }
     if state.workflow.is_none() || state.end.is_some() {
+        return work;
+    }
+    if state.paused.is_some() && state.cancel.is_none() {
         return work;
     }
     let mut due = state.deadline;
     let mut earlier = |at: Timestamp| due = Some(due.map_or(at, |known| known.min(at)));
-    let mut step = state.cancel.is_some() || state.input.is_none() || state.root.open == 0;
+    let mut step = state.cancel.is_some();
+    match (&state.input, state.not_before) {
+        (None, Some(at)) => earlier(at),
+        (None, None) => step = true,
+        (Some(_), _) => step |= can_move(&state.root),
+    }
     for (id, task) in &state.tasks {
         if let Some(deadline) = task.deadline {
             earlier(deadline);
@@ -46,16 +59,21 @@ pub fn pending(state: &State) -> Vec<Pending> {
             Phase::Effect { intent, dispatch, unknown: false } => {
                 work.push(Pending::Effect { task: *id, intent: intent.clone(), dispatch: *dispatch })
             }
-            Phase::Effect { unknown: true, .. } => {}
-            Phase::Timer { due } | Phase::BackingOff { due, .. } => earlier(*due),
-            Phase::Branches { compete, outputs, started } => {
-                step |= task.scope.open == 0
-                    || (*started as usize) < outputs.len()
-                    || task.scope.fault.is_some()
+            Phase::Effect { unknown: true, .. } | Phase::Held { .. } => {}
+            Phase::Timer { due } => earlier(*due),
+            Phase::BackingOff { due, .. } => earlier(*due),
+            Phase::Answered { .. } => step = true,
+            Phase::Listening(listening) => {
+                let more = listening.complete || listening.outputs.len() < listening.events.len();
+                step |= task.scope.fault.is_some() || (more && task.scope.open == 0);
+            }
+            Phase::Branches { compete, started, .. } => {
+                step |= can_move(&task.scope)
+                    || started.contains(&false)
                     || (*compete && task.scope.last.is_some());
             }
             Phase::Steps | Phase::Loop { .. } | Phase::Trying { .. } | Phase::Catching { .. } => {
-                step |= task.scope.open == 0;
+                step |= can_move(&task.scope);
             }
         }
     }
@@ -66,4 +84,9 @@ pub fn pending(state: &State) -> Vec<Pending> {
         work.push(Pending::Timer { due });
     }
     work
+}
+
+/// Whether the flow of a scope can go on without waiting.
+fn can_move(scope: &Scope) -> bool {
+    scope.open == 0 || scope.fault.is_some() || scope.again.is_some()
 }

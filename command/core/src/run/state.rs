@@ -1,11 +1,18 @@
 //! The state of a run, folded from its events. It is all that the stepper and the runtime know of a run.
 
-use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::String,
+    sync::Arc,
+    vec::Vec,
+};
 
 use openclaw_model::{
     TaskId, Timestamp, Version,
     event::run::{
-        Flow, Intent, ParentTask, RunEvent, TaskKind, TaskSkipped, TaskStarted, Work, WorkflowError,
+        Concurrency, Flow, ForkOrigin, Intent, Interest, ParentTask, Request, TaskKind, WorkflowError,
         WorkflowRef,
     },
 };
@@ -94,10 +101,66 @@ pub struct State {
     pub root: Scope,
     /// Open tasks.
     pub tasks: BTreeMap<TaskId, Task>,
-    /// Somebody asked it to stop, for this reason.
-    pub cancel: Option<Option<String>>,
+    /// How many of its kind may be under way.
+    pub concurrency: Option<Concurrency>,
+    /// Nothing starts before this.
+    pub not_before: Option<Timestamp>,
+    /// The history that is being copied; none once it is complete.
+    pub fork: Option<ForkOrigin>,
+    /// Signals that nothing has taken in, the oldest first.
+    pub signals: Vec<Signal>,
+    /// Nothing new is begun, since when and for this reason.
+    pub paused: Option<Paused>,
+    /// Somebody asked it to stop.
+    pub cancel: Option<Cancel>,
+    /// How it was before the error that is going up, for a retry.
+    pub before_fault: Option<Box<BeforeFault>>,
     /// Its end, once it has one.
     pub end: Option<End>,
+}
+
+/// A request to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cancel {
+    /// Why, in the caller's words.
+    pub reason: Option<String>,
+    /// Whether it stops without compensation.
+    pub kill: bool,
+}
+
+/// A pause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paused {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, in the caller's words.
+    pub reason: Option<String>,
+}
+
+/// A signal that nothing has taken in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signal {
+    /// Where it stands in the run's stream.
+    pub version: Version,
+    /// Its name.
+    pub name: String,
+    /// What it carries.
+    pub data: Arc<Value>,
+    /// When it was sent.
+    pub at: Timestamp,
+}
+
+/// How a run was before an error began to go up.
+#[derive(Clone, Debug)]
+pub struct BeforeFault {
+    /// The task that failed.
+    pub task: TaskId,
+    /// When.
+    pub at: Timestamp,
+    /// What its effect gave, when it is what came after the effect that failed.
+    pub(super) raw_output: Option<Arc<Value>>,
+    pub(super) root: Scope,
+    pub(super) tasks: BTreeMap<TaskId, Task>,
 }
 
 /// Where the flow stands among the tasks of one scope.
@@ -111,6 +174,17 @@ pub struct Scope {
     pub open: u32,
     /// How often each task of the scope was started, to tell the rounds of a loop made with `then` apart.
     pub visits: BTreeMap<String, u32>,
+    /// The child that failed and is to be started anew, before anything else.
+    pub again: Option<Again>,
+}
+
+/// A child task to be started anew.
+#[derive(Clone, Debug)]
+pub struct Again {
+    /// JSON pointer to its definition.
+    pub reference: String,
+    /// Its raw input.
+    pub raw_input: Arc<Value>,
 }
 
 /// A child task that ended.
@@ -118,6 +192,8 @@ pub struct Scope {
 pub struct Ended {
     /// Its name.
     pub name: String,
+    /// JSON pointer to its definition.
+    pub reference: String,
     /// Its transformed output.
     pub output: Arc<Value>,
     /// Where the flow goes after it.
@@ -169,14 +245,16 @@ pub enum Phase {
         compete: bool,
         /// Outputs by branch.
         outputs: Vec<Option<Arc<Value>>>,
-        /// How many branches have been started, in order of declaration.
-        started: u32,
+        /// Which branches have been started.
+        started: Vec<bool>,
     },
     /// It waits until then.
     Timer {
         /// When it goes on.
         due: Timestamp,
     },
+    /// It waits for events.
+    Listening(Box<Listening>),
     /// It acts on the world.
     Effect {
         /// What was intended.
@@ -185,6 +263,18 @@ pub enum Phase {
         dispatch: u32,
         /// Whether nobody knows what became of it.
         unknown: bool,
+    },
+    /// Somebody said what became of its effect.
+    Answered {
+        /// Raw output, or the error.
+        outcome: Result<Arc<Value>, Arc<WorkflowError>>,
+    },
+    /// It failed, and somebody has to decide.
+    Held {
+        /// With this.
+        error: Arc<WorkflowError>,
+        /// Where it stood, for a retry.
+        before: Box<Phase>,
     },
     /// A `try` runs its tasks.
     Trying {
@@ -207,8 +297,43 @@ pub enum Phase {
     },
 }
 
+impl Task {
+    /// Whether what it did so far would be lost if it were started anew.
+    pub(super) fn keeps_its_place(&self) -> bool {
+        match &self.phase {
+            Phase::Answered { .. }
+            | Phase::Branches { .. }
+            | Phase::Catching { .. }
+            | Phase::BackingOff { .. } => true,
+            Phase::Loop { index, .. } => index.is_some(),
+            Phase::Listening(listening) => !listening.passed.is_empty(),
+            Phase::Steps | Phase::Trying { .. } => self.scope.last.is_some(),
+            Phase::Timer { .. } | Phase::Effect { .. } | Phase::Held { .. } => false,
+        }
+    }
+}
+
+/// What a `listen` task has taken in.
+#[derive(Clone, Debug, Default)]
+pub struct Listening {
+    /// What an event has to look like to be of interest; empty if every event is.
+    pub interests: Vec<Interest>,
+    /// Indexes of the filters that an event has passed.
+    pub passed: BTreeSet<u32>,
+    /// Correlation values that are known.
+    pub keys: BTreeMap<String, Value>,
+    /// The events, in order, without those of `until`.
+    pub events: Vec<Arc<Value>>,
+    /// What the iterations gave, as far as they are through.
+    pub outputs: Vec<Arc<Value>>,
+    /// The iteration that runs; none before the first.
+    pub index: Option<u32>,
+    /// Whether it takes in no more.
+    pub complete: bool,
+}
+
 impl State {
-    /// Its status. `Waiting` when every open task without open children waits for a time.
+    /// Its status. `Waiting` when every open task without open children waits for a time, an event or people.
     #[must_use]
     pub fn status(&self) -> Status {
         match (&self.end, &self.workflow) {
@@ -219,15 +344,22 @@ impl State {
             (None, Some(_)) if self.input.is_none() => return Status::Pending,
             (None, Some(_)) => {}
         }
-        let mut waiting = false;
+        if self.paused.is_some() {
+            return Status::Suspended;
+        }
+        let (mut waiting, mut busy) = (false, false);
         for task in self.tasks.values() {
-            match task.phase {
-                Phase::Effect { unknown: true, .. } => return Status::Suspended,
+            match &task.phase {
+                Phase::Effect { unknown: true, .. } | Phase::Held { .. } => return Status::Suspended,
                 Phase::Timer { .. } | Phase::BackingOff { .. } => waiting = true,
+                Phase::Listening(_) if task.scope.open == 0 => waiting = true,
+                Phase::Effect { intent, .. } if matches!(intent.request, Request::Approval(_)) => {
+                    waiting = true
+                }
+                Phase::Effect { .. } => busy = true,
                 _ => {}
             }
         }
-        let busy = self.tasks.values().any(|task| matches!(task.phase, Phase::Effect { .. }));
         if waiting && !busy { Status::Waiting } else { Status::Running }
     }
 
@@ -240,7 +372,7 @@ impl State {
         }
     }
 
-    fn scope_mut(&mut self, parent: Option<TaskId>) -> Option<&mut Scope> {
+    pub(super) fn scope_mut(&mut self, parent: Option<TaskId>) -> Option<&mut Scope> {
         match parent {
             None => Some(&mut self.root),
             Some(id) => self.tasks.get_mut(&id).map(|task| &mut task.scope),
@@ -255,6 +387,7 @@ impl State {
         let same_round = match (parent.and_then(|id| self.tasks.get(&id)).map(|task| &task.phase), iteration)
         {
             (Some(Phase::Loop { index, .. }), Some(_)) => *index == iteration,
+            (Some(Phase::Listening(listening)), Some(_)) => listening.index == iteration,
             _ => true,
         };
         let visits = self
@@ -266,183 +399,4 @@ impl State {
         let round = if visits == 0 { String::new() } else { format!("#{visits}") };
         format!("{base}{iteration}/{name}{round}")
     }
-
-    /// Folds an event in.
-    pub(super) fn apply(&mut self, event: &RunEvent, version: Version, at: Timestamp) {
-        self.version = version;
-        match event {
-            RunEvent::Started(data) => {
-                self.workflow = Some(data.workflow.clone());
-                self.definition = data.definition.clone().map(Arc::new);
-                self.raw_input = Arc::new(data.input.clone());
-                self.started_at = at;
-                self.parent = data.parent;
-            }
-            RunEvent::Running(data) => {
-                self.input = Some(Arc::new(data.input.clone()));
-                self.deadline = data.deadline;
-            }
-            RunEvent::TaskStarted(data) => self.start(data, at),
-            RunEvent::TaskSkipped(data) => self.skip(data, at),
-            RunEvent::TaskCompleted(data) => {
-                if let Some(context) = &data.context {
-                    self.context = Arc::new(context.clone());
-                }
-                self.close(data.task, Ok((Arc::new(data.output.clone()), data.then.clone())));
-            }
-            RunEvent::TaskFaulted(data) => self.close(data.task, Err(Some(data.error.clone()))),
-            RunEvent::TaskCancelled(data) => self.close(data.task, Err(None)),
-            RunEvent::TaskRetried(data) => {
-                if let Some(task) = self.tasks.get_mut(&data.task) {
-                    task.phase = Phase::BackingOff { attempt: data.attempt, due: data.due };
-                    task.scope = Scope::default();
-                }
-            }
-            RunEvent::ErrorCaught(data) => {
-                if let Some(task) = self.tasks.get_mut(&data.task) {
-                    task.phase = Phase::Catching { error: Arc::new(data.error.clone()) };
-                    task.scope = Scope::default();
-                }
-            }
-            RunEvent::EffectRedispatched(data) => {
-                if let Some(Phase::Effect { dispatch, .. }) = self.phase_mut(data.task) {
-                    *dispatch = data.dispatch;
-                }
-            }
-            RunEvent::EffectUnknown(data) => {
-                if let Some(Phase::Effect { unknown, .. }) = self.phase_mut(data.task) {
-                    *unknown = true;
-                }
-            }
-            RunEvent::EventEmitted(_) | RunEvent::Signalled(_) => {}
-            RunEvent::CancelRequested(data) => self.cancel = Some(data.reason.clone()),
-            RunEvent::Completed(data) => self.finish(End::Completed(Arc::new(data.output.clone()))),
-            RunEvent::Faulted(data) => self.finish(End::Faulted(data.error.clone())),
-            RunEvent::Cancelled(data) => self.finish(End::Cancelled(data.reason.clone())),
-        }
-    }
-
-    fn phase_mut(&mut self, task: TaskId) -> Option<&mut Phase> {
-        self.tasks.get_mut(&task).map(|task| &mut task.phase)
-    }
-
-    /// A child of `parent` begins: the task above moves on to its branch, iteration or attempt.
-    fn begin_round(
-        &mut self,
-        parent: Option<TaskId>,
-        reference: &str,
-        iteration: Option<u32>,
-        attempt: u32,
-        at: Timestamp,
-    ) {
-        let Some(task) = parent.and_then(|id| self.tasks.get_mut(&id)) else { return };
-        match &mut task.phase {
-            Phase::Branches { started, .. } => {
-                *started = branch_index(reference).map_or(*started, |index| index as u32 + 1);
-            }
-            Phase::Loop { index, .. } if *index != iteration => {
-                *index = iteration;
-                task.scope.visits.clear();
-                // The next iteration begins with the first task again; its input was the output of the last.
-                task.scope.last = None;
-            }
-            Phase::BackingOff { attempt: due_attempt, .. } if *due_attempt == attempt => {
-                task.phase = Phase::Trying { attempt, since: at };
-            }
-            _ => {}
-        }
-    }
-
-    fn start(&mut self, data: &TaskStarted, at: Timestamp) {
-        let path = self.path_of(data.parent, &data.name, data.iteration);
-        self.begin_round(data.parent, &data.reference, data.iteration, data.attempt, at);
-        self.last_task = self.last_task.max(data.task.0);
-        if let Some(scope) = self.scope_mut(data.parent) {
-            scope.open += 1;
-            *scope.visits.entry(data.name.clone()).or_default() += 1;
-        }
-        let input = Arc::new(data.input.clone());
-        let phase = match &data.work {
-            Work::Steps if data.kind == TaskKind::Try => Phase::Trying { attempt: 1, since: at },
-            Work::Steps => Phase::Steps,
-            Work::Loop { items } => Phase::Loop { items: items.clone().into(), index: None },
-            Work::Branches { count, compete } => {
-                Phase::Branches { compete: *compete, outputs: vec![None; *count as usize], started: 0 }
-            }
-            Work::Timer { due } => Phase::Timer { due: *due },
-            Work::Effect(intent) => {
-                Phase::Effect { intent: Arc::new(intent.clone()), dispatch: 1, unknown: false }
-            }
-        };
-        let task = Task {
-            parent: data.parent,
-            name: data.name.clone(),
-            reference: data.reference.clone(),
-            kind: data.kind,
-            path,
-            raw_input: data.raw_input.clone().map_or_else(|| input.clone(), Arc::new),
-            input,
-            started_at: at,
-            deadline: data.deadline,
-            phase,
-            scope: Scope::default(),
-        };
-        self.tasks.insert(data.task, task);
-    }
-
-    fn skip(&mut self, data: &TaskSkipped, at: Timestamp) {
-        self.begin_round(data.parent, &data.reference, data.iteration, data.attempt, at);
-        self.last_task = self.last_task.max(data.task.0);
-        let output = Arc::new(data.output.clone());
-        self.record(data.parent, &data.name, &data.reference, output, Flow::Continue);
-    }
-
-    /// Closes an open task: with an output, with an error, or without either when it was cancelled.
-    fn close(&mut self, id: TaskId, outcome: Result<(Arc<Value>, Flow), Option<WorkflowError>>) {
-        let Some(task) = self.tasks.remove(&id) else { return };
-        if let Some(scope) = self.scope_mut(task.parent) {
-            scope.open = scope.open.saturating_sub(1);
-        }
-        match outcome {
-            Ok((output, then)) => self.record(task.parent, &task.name, &task.reference, output, then),
-            Err(Some(error)) => {
-                if let Some(scope) = self.scope_mut(task.parent) {
-                    // The first error of a scope is the one that is handled.
-                    scope.fault.get_or_insert(error);
-                }
-            }
-            Err(None) => {}
-        }
-    }
-
-    /// Notes in the scope of `parent` that a child ended well.
-    fn record(
-        &mut self,
-        parent: Option<TaskId>,
-        name: &str,
-        reference: &str,
-        output: Arc<Value>,
-        then: Flow,
-    ) {
-        if let Some(Phase::Branches { outputs, .. }) = parent.and_then(|id| self.phase_mut(id)) {
-            let slot = branch_index(reference).and_then(|index| outputs.get_mut(index));
-            if let Some(slot) = slot {
-                *slot = Some(output.clone());
-            }
-        }
-        if let Some(scope) = self.scope_mut(parent) {
-            scope.last = Some(Ended { name: name.into(), output, then });
-        }
-    }
-
-    fn finish(&mut self, end: End) {
-        self.tasks.clear();
-        self.root = Scope::default();
-        self.end = Some(end);
-    }
-}
-
-/// The index of a branch from its reference, `.../fork/branches/<index>/<name>`.
-fn branch_index(reference: &str) -> Option<usize> {
-    reference.rsplit('/').nth(1).and_then(|index| index.parse().ok())
 }

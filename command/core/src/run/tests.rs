@@ -14,17 +14,13 @@ use proptest::prelude::*;
 use super::*;
 
 fn started() -> RunStarted {
-    RunStarted {
-        workflow: WorkflowRef {
-            namespace: "ns".into(),
-            name: "w".into(),
-            version: "1.0.0".into(),
-            digest: Digest([0; 32]),
-        },
-        definition: None,
-        input: Value::Null,
-        parent: None,
-    }
+    let workflow = WorkflowRef {
+        namespace: "ns".into(),
+        name: "w".into(),
+        version: "1.0.0".into(),
+        digest: Digest([0; 32]),
+    };
+    RunStarted::new(workflow, Value::Null)
 }
 
 fn task_started(task: u32, parent: Option<u32>, work: Work) -> RunEvent {
@@ -65,7 +61,9 @@ fn effect() -> Work {
             body: None,
             output: HttpOutput::Content,
             redirect: false,
+            authentication: None,
         }),
+        inquiry: None,
     })
 }
 
@@ -99,7 +97,7 @@ fn a_run_starts_once() {
 fn a_run_that_does_not_exist_takes_no_signal_no_cancel_and_no_step() {
     for command in [
         Command::Signal { name: "s".into(), data: Value::Null },
-        Command::Cancel { reason: None },
+        Command::Cancel { reason: None, kill: false },
         advance(0, vec![]),
     ] {
         assert_eq!(when(&[], command), Err(Rejection::NotFound));
@@ -135,10 +133,13 @@ fn a_step_that_does_not_fit_the_open_tasks_is_refused() {
 #[test]
 fn cancel_is_asked_once_and_not_after_the_end() {
     let mut history = running();
-    history.extend(when(&history, Command::Cancel { reason: None }).unwrap());
-    assert_eq!(when(&history, Command::Cancel { reason: None }), Ok(vec![]));
+    history.extend(when(&history, Command::Cancel { reason: None, kill: false }).unwrap());
+    assert_eq!(when(&history, Command::Cancel { reason: None, kill: false }), Ok(vec![]));
     history.push(RunEvent::Cancelled(RunCancelled { reason: None }));
-    assert_eq!(when(&history, Command::Cancel { reason: None }), Err(Rejection::Final(Status::Cancelled)));
+    assert_eq!(
+        when(&history, Command::Cancel { reason: None, kill: false }),
+        Err(Rejection::Final(Status::Cancelled))
+    );
 }
 
 #[test]

@@ -47,6 +47,8 @@ pub enum Command {
         digest: Digest,
         /// The document.
         definition: Value,
+        /// Texts of the files that it refers to, by their URI.
+        resources: BTreeMap<String, String>,
     },
     /// Retire a version.
     Retire {
@@ -95,8 +97,8 @@ impl Decider for Workflow {
 
     fn decide(state: &State, command: &Command, _: &Facts) -> Result<Vec<WorkflowEvent>, Rejection> {
         match command {
-            Command::Register { namespace, name, version, digest, definition } => {
-                register::decide(state, namespace, name, version, *digest, definition)
+            Command::Register { namespace, name, version, digest, definition, resources } => {
+                register::decide(state, namespace, name, version, *digest, definition, resources)
             }
             Command::Retire { version } => retire::decide(state, version),
         }
@@ -139,6 +141,7 @@ pub(crate) mod tests {
             version: version.into(),
             digest: Digest([digest; 32]),
             definition: Value::Null,
+            resources: BTreeMap::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `workflow.register`: adds a version. The same definition again is no change.
 
-use alloc::{vec, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
 
 use openclaw_model::{
     Digest,
@@ -17,6 +17,7 @@ pub(super) fn decide(
     version: &str,
     digest: Digest,
     definition: &Value,
+    resources: &BTreeMap<String, String>,
 ) -> Result<Vec<WorkflowEvent>, Rejection> {
     match state.versions.get(version) {
         // A retired version that is registered again with the same definition may be started again.
@@ -32,6 +33,7 @@ pub(super) fn decide(
         version: version.into(),
         digest,
         definition: definition.clone(),
+        resources: resources.clone(),
     })])
 }
 

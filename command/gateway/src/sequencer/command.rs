@@ -1,6 +1,6 @@
 //! All commands and all rejections, by family.
 
-use openclaw_core::{run, session, workflow};
+use openclaw_core::{published, run, session, workflow};
 
 /// A command for a stream of its family.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +11,8 @@ pub enum Command {
     Session(session::Command),
     /// For a workflow.
     Workflow(workflow::Command),
+    /// For an event that somebody publishes.
+    Published(published::Command),
 }
 
 impl From<run::Command> for Command {
@@ -31,6 +33,12 @@ impl From<workflow::Command> for Command {
     }
 }
 
+impl From<published::Command> for Command {
+    fn from(command: published::Command) -> Self {
+        Self::Published(command)
+    }
+}
+
 /// Why the state of a stream does not allow a command.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Rejection {
@@ -43,6 +51,9 @@ pub enum Rejection {
     /// A workflow's.
     #[error(transparent)]
     Workflow(#[from] workflow::Rejection),
+    /// A published event's.
+    #[error(transparent)]
+    Published(#[from] published::Rejection),
     /// The command belongs to another kind of stream. `OC-CMD-005`.
     #[error("the command does not belong to this kind of stream")]
     WrongStream,
@@ -56,6 +67,7 @@ impl Rejection {
             Self::Run(rejection) => rejection.code(),
             Self::Session(rejection) => rejection.code(),
             Self::Workflow(rejection) => rejection.code(),
+            Self::Published(rejection) => rejection.code(),
             Self::WrongStream => "OC-CMD-005",
         }
     }

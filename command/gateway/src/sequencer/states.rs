@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use futures_util::StreamExt;
 use lru::LruCache;
-use openclaw_core::{Decider, Facts, run, session, workflow};
+use openclaw_core::{Decider, Facts, published, run, session, workflow};
 use openclaw_log::{EventLog, StreamHead};
 use openclaw_model::{Event, Position, StreamId, StreamKind, Timestamp, Version};
 
@@ -24,6 +24,9 @@ enum State {
     Run(Box<run::State>),
     Session(session::State),
     Workflow(workflow::State),
+    Published(published::State),
+    /// No decider takes commands for it.
+    None,
 }
 
 impl Cached {
@@ -32,6 +35,8 @@ impl Cached {
             StreamKind::Run => State::Run(Box::default()),
             StreamKind::Session => State::Session(session::State::default()),
             StreamKind::Workflow => State::Workflow(workflow::State::default()),
+            StreamKind::Event => State::Published(published::State::default()),
+            StreamKind::Approval | StreamKind::Schedule | StreamKind::Webhook => State::None,
         };
         Self { state, head: StreamHead { version: Version::NONE, position: Position::START } }
     }
@@ -49,6 +54,9 @@ impl Cached {
             (State::Workflow(state), Command::Workflow(command)) => {
                 Ok(typed(workflow::Workflow::decide(state, command, facts)?))
             }
+            (State::Published(state), Command::Published(command)) => {
+                Ok(typed(published::Published::decide(state, command, facts)?))
+            }
             _ => Err(Rejection::WrongStream),
         }
     }
@@ -63,6 +71,9 @@ impl Cached {
             }
             (State::Workflow(state), Event::Workflow(event)) => {
                 workflow::Workflow::evolve(state, event, head.version, at);
+            }
+            (State::Published(state), Event::Published(event)) => {
+                published::Published::evolve(state, event, head.version, at);
             }
             // An event of another family cannot stand in the stream: `decide` made it or `load` checked it.
             _ => {}

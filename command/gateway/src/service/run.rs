@@ -84,7 +84,7 @@ impl<L: EventLog> Service<L> {
             (None, None) => return Err(Error::invalid("workflow", "is missing, and so is `definition`")),
         };
         let input = params.input.clone().unwrap_or_else(|| Value::Object(Map::new()));
-        Ok(RunStarted { workflow, definition, input, parent: None })
+        Ok(RunStarted { definition, ..RunStarted::new(workflow, input) })
     }
 
     pub(super) fn compile(
@@ -99,7 +99,7 @@ impl<L: EventLog> Service<L> {
     }
 
     pub(super) async fn cancel(&self, context: CallContext, params: Cancel) -> Result<Accepted, Error> {
-        let command = Command::Cancel { reason: params.reason };
+        let command = Command::Cancel { reason: params.reason, kill: false };
         self.command_run(&context, params.run_id, command).await
     }
 

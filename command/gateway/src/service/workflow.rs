@@ -25,6 +25,7 @@ impl<L: EventLog> Service<L> {
         let stream = definitions::stream(&definition.namespace, &definition.name)
             .map_err(|error| Error::invalid("definition.document.name", error.to_string()))?;
         let command = Command::Register {
+            resources: definition.resources.clone(),
             namespace: definition.namespace.clone(),
             name: definition.name.clone(),
             version: definition.version.clone(),

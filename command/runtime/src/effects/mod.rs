@@ -12,6 +12,7 @@ use openclaw_model::{
     event::run::{Intent, ProcessRequest, Request},
 };
 use openclaw_ports::{Effects, Performing};
+use openclaw_workflow::error;
 use serde_json::Value;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -71,6 +72,9 @@ impl<L: EventLog> Effects for RuntimeEffects<L> {
                 Request::Process(request) => self.process.perform(run, request, cancel).await,
                 Request::Run(request) => self.own.run(run, task, request, &intent.key, cancel).await,
                 Request::Command(request) => self.own.command(request, &intent.key).await,
+                Request::OpenApi(_) | Request::Grpc(_) | Request::Container(_) | Request::Approval(_) => {
+                    Err(error::configuration("this kind of call is not carried out".into()))
+                }
             }
         })
     }

@@ -103,10 +103,8 @@ impl<L: EventLog> OwnEffects<L> {
                 Missing::Broken(_) | Missing::Unreadable(_) => error::runtime(missing.to_string()),
             })?;
         let started = RunStarted {
-            workflow,
-            definition: None,
-            input: request.input.clone(),
-            parent: Some(ParentTask { run: parent, task }),
+            parent: Some(ParentTask { run: parent, task, close: request.close }),
+            ..RunStarted::new(workflow, request.input.clone())
         };
         let submission = Submission {
             stream: StreamId::run(request.run),
@@ -123,7 +121,8 @@ impl<L: EventLog> OwnEffects<L> {
     }
 
     async fn stop(&self, run: RunId, key: &str) {
-        let command = Command::Cancel { reason: Some("the task that waited for it was cancelled".into()) };
+        let command =
+            Command::Cancel { reason: Some("the task that waited for it was cancelled".into()), kill: false };
         let submission = Submission {
             stream: StreamId::run(run),
             command: command.into(),

@@ -59,6 +59,8 @@ fn http<'d>(reader: &mut Reader<'d>, task: &Fields<'d>) -> Option<HttpCall> {
     let redirect = reader.optional(fields.get("redirect"), Reader::boolean);
     let class = reader.effect_class(task);
     Some(HttpCall {
+        authentication: None,
+        inquiry: None,
         method: method?,
         endpoint: endpoint?,
         headers: headers?,
@@ -153,6 +155,7 @@ fn function<'d>(
             export: Transform::default(),
             timeout: None,
             then: Flow::Continue,
+            hold: false,
             body: Body::Set(template),
         })
     });

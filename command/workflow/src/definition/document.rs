@@ -1,6 +1,9 @@
 //! The document as a whole (dsl-reference, "Workflow").
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use openclaw_model::{Digest, canonical};
 use serde_json::Value;
@@ -21,7 +24,7 @@ const MAX_SOURCE_BYTES: usize = 16 * MAX_TEXT_BYTES;
 pub(super) fn read(document: Value) -> Result<Definition, Vec<Problem>> {
     let mut reader = Reader::new(&document, MAX_TASKS, MAX_SOURCE_BYTES);
     let parts = parts(&mut reader);
-    let (loose, needs_worker) = (reader.loose, reader.needs_worker);
+    let loose = reader.loose;
     let problems = reader.into_problems();
     match parts {
         Some(parts) if problems.is_empty() => Ok(Definition {
@@ -34,8 +37,10 @@ pub(super) fn read(document: Value) -> Result<Definition, Vec<Problem>> {
             output: parts.output,
             timeout: parts.timeout,
             loose,
+            schedule: None,
+            secrets: BTreeSet::new(),
+            resources: BTreeMap::new(),
             tasks: parts.tasks,
-            needs_worker,
         }),
         _ => Err(problems),
     }

@@ -140,7 +140,6 @@ impl<'d> Reader<'d> {
                 good = false;
             }
         }
-        self.needs_worker |= !expression.is_straight();
         good.then_some(expression)
     }
 

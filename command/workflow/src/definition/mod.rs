@@ -8,8 +8,10 @@
 
 mod body;
 mod call;
+mod calls;
 mod check;
 mod document;
+mod events;
 mod fault;
 mod field;
 mod locate;
@@ -24,8 +26,15 @@ mod text;
 
 use serde_json::Value;
 
+pub(crate) use self::{check::scenario_problem, locate::locate, text::typed as read_typed};
+
 pub use self::{
+    calls::{
+        ApprovalCall, AuthenticationTemplate, ChoiceTemplate, Container, DeadlineTemplate, GrpcCall, Keep,
+        OpenApiCall, OutcomeTemplate, ResourceTemplate,
+    },
     check::{check, check_value},
+    events::{Consume, Correlation, Extended, Filter, ForEach, Listen, Mode, Read, Schedule, Until},
     locate::{Mark, Place, Source},
     model::{
         Backoff, Body, Case, Catch, CommandCall, Definition, Duration, ErrorTemplate, For, HttpCall, Process,

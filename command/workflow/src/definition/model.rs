@@ -1,13 +1,20 @@
 //! The typed form of a document.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use openclaw_model::{
     Digest,
-    event::run::{EffectClass, Flow, HttpOutput, ProcessReturn, ScriptLanguage, TaskKind},
+    event::run::{EffectClass, Flow, HttpOutput, ParentClose, ProcessReturn, ScriptLanguage, TaskKind},
 };
 use serde_json::Value;
 
+use super::{
+    calls::{ApprovalCall, AuthenticationTemplate, Container, GrpcCall, OpenApiCall},
+    events::{Extended, Listen, Schedule},
+};
 use crate::expression::{Expression, Template};
 
 /// A checked workflow document.
@@ -31,18 +38,14 @@ pub struct Definition {
     pub timeout: Option<Duration>,
     /// Whether strings are evaluated without `${ }` too.
     pub loose: bool,
+    /// When it is started by itself.
+    pub schedule: Option<Schedule>,
+    /// Names of the secrets that it may use.
+    pub secrets: BTreeSet<String>,
+    /// Texts of the files that it refers to, by their URI.
+    pub resources: BTreeMap<String, String>,
     /// The top-level `do`.
     pub tasks: Tasks,
-    pub(super) needs_worker: bool,
-}
-
-impl Definition {
-    /// Whether one of its expressions is evaluated in a worker process only
-    /// ([`Expression::is_straight`]), so that stepping it may block for seconds.
-    #[must_use]
-    pub const fn needs_worker(&self) -> bool {
-        self.needs_worker
-    }
 }
 
 /// A schema and a transformation; both optional.
@@ -91,6 +94,8 @@ pub struct Task {
     pub timeout: Option<Duration>,
     /// Where the flow goes after it.
     pub then: Flow,
+    /// Whether it waits for somebody to decide when it fails (`metadata.onFault: pause`).
+    pub hold: bool,
     /// What it does.
     pub body: Body,
 }
@@ -127,12 +132,27 @@ pub enum Body {
     Wait(Duration),
     /// Attributes of the CloudEvent to publish.
     Emit(Template),
+    /// Events to wait for.
+    Listen(Listen),
+    /// A task with tasks of extensions around it.
+    Extended(Extended),
+    /// Tasks of an extension. Their output is dropped and the input passed on, unless they `exit`: then the extended
+    /// task does not run, and their output is its output.
+    Advice(Tasks),
     /// `call: http`.
     Http(HttpCall),
+    /// `call: openapi`.
+    OpenApi(OpenApiCall),
+    /// `call: grpc`.
+    Grpc(GrpcCall),
+    /// `call: approval`.
+    Approval(ApprovalCall),
     /// `call` of one of this server's own commands.
     Command(CommandCall),
     /// `run: shell` and `run: script`.
     Process(Process),
+    /// `run: container`.
+    Container(Container),
     /// `run: workflow`.
     Workflow(SubWorkflow),
 }
@@ -142,7 +162,7 @@ impl Body {
     #[must_use]
     pub const fn kind(&self) -> TaskKind {
         match self {
-            Self::Do(_) => TaskKind::Do,
+            Self::Do(_) | Self::Extended(_) | Self::Advice(_) => TaskKind::Do,
             Self::Set(_) => TaskKind::Set,
             Self::Switch(_) => TaskKind::Switch,
             Self::For(_) => TaskKind::For,
@@ -151,8 +171,11 @@ impl Body {
             Self::Raise(_) => TaskKind::Raise,
             Self::Wait(_) => TaskKind::Wait,
             Self::Emit(_) => TaskKind::Emit,
-            Self::Http(_) | Self::Command(_) => TaskKind::Call,
-            Self::Process(_) | Self::Workflow(_) => TaskKind::Run,
+            Self::Listen(_) => TaskKind::Listen,
+            Self::Http(_) | Self::OpenApi(_) | Self::Grpc(_) | Self::Approval(_) | Self::Command(_) => {
+                TaskKind::Call
+            }
+            Self::Process(_) | Self::Container(_) | Self::Workflow(_) => TaskKind::Run,
         }
     }
 }
@@ -275,6 +298,10 @@ pub struct HttpCall {
     pub output: HttpOutput,
     /// Whether 300 to 399 are no errors.
     pub redirect: bool,
+    /// How it proves who it is.
+    pub authentication: Option<AuthenticationTemplate>,
+    /// How to ask what became of it (`metadata.inquiry`), for the class `queryable`.
+    pub inquiry: Option<Box<HttpCall>>,
     /// Declared by `metadata.effect`, else by the method.
     pub class: Option<EffectClass>,
 }
@@ -329,4 +356,7 @@ pub struct SubWorkflow {
     pub input: Option<Template>,
     /// Whether the task waits for the child's end.
     pub wait: bool,
+    /// What becomes of the child when nobody waits for it any more: `metadata.parentClose`, else cancelled if the task
+    /// waits for it and abandoned if not.
+    pub close: ParentClose,
 }

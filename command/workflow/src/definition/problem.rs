@@ -113,4 +113,6 @@ pub(super) mod code {
     pub(crate) const SECRET_NOT_LISTED: &str = "OC-WF-052";
     /// A secret that is listed and does not exist. Found by a check, where the secrets are known.
     pub(crate) const SECRET_MISSING: &str = "OC-WF-053";
+    /// A scenario that says what cannot be.
+    pub(crate) const SCENARIO: &str = "OC-WF-060";
 }

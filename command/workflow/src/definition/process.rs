@@ -1,6 +1,6 @@
 //! `run`: shell commands, scripts and other workflows (dsl-reference, "Run").
 
-use openclaw_model::event::run::{ProcessReturn, ScriptLanguage};
+use openclaw_model::event::run::{ParentClose, ProcessReturn, ScriptLanguage};
 use serde_json::Value;
 
 use super::{
@@ -126,7 +126,14 @@ fn workflow<'d>(reader: &mut Reader<'d>, node: &Node<'d>, wait: bool) -> Option<
     let name = reader.required(&fields, "name").and_then(|node| label(reader, &node));
     let version = reader.required(&fields, "version").and_then(|node| version(reader, &node));
     let input = reader.optional(fields.get("input"), Reader::template);
-    Some(SubWorkflow { namespace: namespace?, name: name?, version: version?, input: input?, wait })
+    Some(SubWorkflow {
+        namespace: namespace?,
+        name: name?,
+        version: version?,
+        input: input?,
+        wait,
+        close: ParentClose::default(),
+    })
 }
 
 fn label<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<String> {

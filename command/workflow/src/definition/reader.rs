@@ -69,8 +69,6 @@ pub(super) struct Reader<'d> {
     pub(super) tasks_left: usize,
     /// Bytes of task definitions that may still be kept.
     pub(super) bytes_left: usize,
-    /// Whether an expression needs a worker process.
-    pub(super) needs_worker: bool,
     exhausted: bool,
     problems: Vec<Problem>,
 }
@@ -85,7 +83,6 @@ impl<'d> Reader<'d> {
             shallow: false,
             tasks_left: tasks,
             bytes_left: bytes,
-            needs_worker: false,
             exhausted: false,
             problems: Vec::new(),
         }

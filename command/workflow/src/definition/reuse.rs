@@ -49,7 +49,7 @@ pub(super) fn check<'d>(reader: &mut Reader<'d>, document: &Fields<'d>) {
 
 /// Checks every function on its own. What they call is checked as the functions are.
 fn functions<'d>(reader: &mut Reader<'d>, fields: &Fields<'d>) {
-    let before = (reader.needs_worker, reader.tasks_left, reader.bytes_left);
+    let before = (reader.tasks_left, reader.bytes_left);
     reader.shallow = true;
     each(reader, fields, "functions", |reader, node| {
         let name = node.path.rsplit('/').next().unwrap_or_default().to_owned();
@@ -57,7 +57,7 @@ fn functions<'d>(reader: &mut Reader<'d>, fields: &Fields<'d>) {
     });
     reader.shallow = false;
     // They count where they are called.
-    (reader.needs_worker, reader.tasks_left, reader.bytes_left) = before;
+    (reader.tasks_left, reader.bytes_left) = before;
 }
 
 fn each<'d, T>(

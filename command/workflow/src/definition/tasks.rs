@@ -107,6 +107,7 @@ pub(super) fn one<'d>(
         export: export?,
         timeout: timeout?,
         then: then?.unwrap_or_default(),
+        hold: false,
         body: body?,
     };
     check_endless(reader, node, &task)?;

@@ -87,6 +87,20 @@ fn parse_yaml(text: &str) -> Result<Value, Problem> {
     Ok(value)
 }
 
+/// Reads something other than a workflow from YAML or JSON text, within the same limits.
+///
+/// # Errors
+/// What is wrong, with its place; `OC-WF-060` if it is YAML and not what is wanted.
+pub(crate) fn typed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    // The first reading tells texts that are no YAML from those that say something else.
+    parse(text, Format::Yaml)?;
+    serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|error| {
+        let problem = yaml_problem(&error);
+        let message = problem.message.trim_start_matches("this is no YAML: ").to_owned();
+        Problem { code: code::SCENARIO, message, ..problem }
+    })
+}
+
 fn yaml_problem(error: &serde_saphyr::Error) -> Problem {
     use serde_saphyr::{Error, budget::BudgetBreach};
 

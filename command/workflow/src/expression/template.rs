@@ -88,6 +88,14 @@ impl Template {
         }
     }
 
+    /// Whether one of its expressions mentions the variable `name`.
+    #[must_use]
+    pub fn mentions(&self, name: &str) -> bool {
+        let mut expressions = Vec::new();
+        self.expressions(&mut expressions);
+        expressions.iter().any(|expression| expression.variables.iter().any(|variable| variable == name))
+    }
+
     /// Renders the value with `input` as `.`.
     ///
     /// # Errors

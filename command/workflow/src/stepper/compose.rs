@@ -11,12 +11,12 @@ use serde_json::Value;
 
 use super::{Step, data::Place, start::Spot};
 use crate::{
-    definition::{Body, For, Task, Tasks},
+    definition::{Body, Extended, For, Task, Tasks},
     error,
 };
 
 /// What comes next in a scope.
-enum Next {
+pub(super) enum Next {
     /// The task at this index, with this raw input.
     Start(usize, Arc<Value>),
     /// Nothing; the scope ends with this output.
@@ -25,9 +25,14 @@ enum Next {
     End(Arc<Value>),
 }
 
-/// What follows `last` among `tasks`; `first` is the raw input of the first task.
-fn next(tasks: &Tasks, last: Option<&Ended>, first: &Arc<Value>) -> Next {
-    let Some(last) = last else { return Next::Start(0, first.clone()) };
+/// What follows in `scope` among `tasks`; `first` is the raw input of the first task.
+pub(super) fn next(tasks: &Tasks, scope: &Scope, first: &Arc<Value>) -> Next {
+    if let Some(again) = &scope.again
+        && let Some(index) = tasks.0.iter().position(|task| task.reference == again.reference)
+    {
+        return Next::Start(index, again.raw_input.clone());
+    }
+    let Some(last) = &scope.last else { return Next::Start(0, first.clone()) };
     let output = last.output.clone();
     let index = match &last.then {
         Flow::End => return Next::End(output),
@@ -39,6 +44,11 @@ fn next(tasks: &Tasks, last: Option<&Ended>, first: &Arc<Value>) -> Next {
         Some(index) if index < tasks.0.len() => Next::Start(index, output),
         _ => Next::Exit(output),
     }
+}
+
+/// Whether the flow of `scope` has another of `tasks` to start.
+pub(super) fn starts_another(tasks: &Tasks, scope: &Scope) -> bool {
+    matches!(next(tasks, scope, &Arc::default()), Next::Start(..))
 }
 
 impl Step<'_> {
@@ -54,7 +64,7 @@ impl Step<'_> {
         }
         let Some(input) = self.state.input.clone() else { return false };
         let definition = self.program.definition.clone();
-        match next(&definition.tasks, self.state.root.last.as_ref(), &input) {
+        match next(&definition.tasks, &self.state.root, &input) {
             Next::Start(index, raw) => {
                 let spot = Spot::TOP;
                 self.start(&definition.tasks.0[index], raw, spot);
@@ -68,7 +78,14 @@ impl Step<'_> {
     pub(super) fn step_task(&mut self, id: TaskId) -> bool {
         let Some(open) = self.state.tasks.get(&id) else { return false };
         match &open.phase {
-            Phase::Effect { .. } => return false,
+            Phase::Effect { .. } | Phase::Held { .. } => return false,
+            Phase::Answered { outcome } => {
+                match outcome.clone() {
+                    Ok(output) => self.finish(id, (*output).clone(), None),
+                    Err(error) => self.fault(id, (*error).clone()),
+                }
+                return true;
+            }
             Phase::Timer { due } => {
                 let due = *due <= self.around.now;
                 if due {
@@ -96,6 +113,11 @@ impl Step<'_> {
         }
         match (&task.body, &open.phase) {
             (Body::Do(tasks), Phase::Steps) => self.step_sequence(id, &open, tasks, 1, None),
+            (Body::Advice(tasks), Phase::Steps) => self.step_advice(id, &open, tasks),
+            (Body::Extended(extended), Phase::Steps) => self.step_extended(id, &open, extended),
+            (Body::Listen(listen), Phase::Listening(listening)) => {
+                return self.step_listen(id, &open, &task, listen, listening);
+            }
             (
                 Body::Try { tasks, catch },
                 Phase::Trying { attempt, .. } | Phase::BackingOff { attempt, .. },
@@ -111,7 +133,7 @@ impl Step<'_> {
                 self.step_loop(id, &open, &task, body, items.len() as u32, *index);
             }
             (Body::Fork { branches, .. }, Phase::Branches { compete, outputs, started }) => {
-                return self.step_branches(id, &open, branches, *compete, outputs, *started);
+                return self.step_branches(id, &open, branches, *compete, outputs, started);
             }
             // A task that computes ends in the step that started it, so there is nothing else to be here.
             _ => self.fault(id, error::runtime(format!("task {} cannot go on", open.reference))),
@@ -127,13 +149,53 @@ impl Step<'_> {
         attempt: u32,
         deadline: Option<Timestamp>,
     ) {
-        match next(tasks, open.scope.last.as_ref(), &open.input) {
+        match next(tasks, &open.scope, &open.input) {
             Next::Start(index, raw) => {
                 let spot = Spot { parent: Some(id), attempt, deadline, ..Spot::TOP };
                 self.start(&tasks.0[index], raw, spot);
             }
             Next::Exit(output) => self.finish(id, (*output).clone(), None),
             Next::End(output) => self.finish(id, (*output).clone(), Some(Flow::End)),
+        }
+    }
+
+    /// The tasks of an extension pass their input on, unless they say `exit`.
+    fn step_advice(&mut self, id: TaskId, open: &OpenTask, tasks: &Tasks) {
+        match next(tasks, &open.scope, &open.input) {
+            Next::Start(index, raw) => {
+                let spot = Spot { parent: Some(id), ..Spot::TOP };
+                self.start(&tasks.0[index], raw, spot);
+            }
+            Next::Exit(output) if exits(&open.scope) => self.finish(id, (*output).clone(), Some(Flow::Exit)),
+            Next::Exit(_) => self.finish(id, (*open.input).clone(), None),
+            Next::End(output) => self.finish(id, (*output).clone(), Some(Flow::End)),
+        }
+    }
+
+    fn step_extended(&mut self, id: TaskId, open: &OpenTask, extended: &Extended) {
+        let children: Vec<&Arc<Task>> = extended.children().collect();
+        let at = |reference: &str| children.iter().position(|child| child.reference == reference);
+        let spot = Spot { parent: Some(id), ..Spot::TOP };
+        if let Some(again) = &open.scope.again
+            && let Some(index) = at(&again.reference)
+        {
+            self.start(children[index], again.raw_input.clone(), spot);
+            return;
+        }
+        let (next, raw) = match &open.scope.last {
+            None => (0, open.input.clone()),
+            Some(Ended { output, then: then @ (Flow::Exit | Flow::End), .. }) => {
+                let then = (*then == Flow::End).then_some(Flow::End);
+                self.finish(id, (**output).clone(), then);
+                return;
+            }
+            Some(last) => {
+                (at(&last.reference).map_or(children.len(), |index| index + 1), last.output.clone())
+            }
+        };
+        match children.get(next) {
+            Some(child) => self.start(child, raw, spot),
+            None => self.finish(id, (*raw).clone(), None),
         }
     }
 
@@ -147,7 +209,7 @@ impl Step<'_> {
         index: Option<u32>,
     ) {
         // Within an iteration the flow goes on; at its end, or before the first, the next one may begin.
-        let (iteration, raw) = match (index, next(&body.tasks, open.scope.last.as_ref(), &open.input)) {
+        let (iteration, raw) = match (index, next(&body.tasks, &open.scope, &open.input)) {
             (Some(index), Next::Start(child, raw)) => {
                 let spot = Spot { parent: Some(id), iteration: Some(index), ..Spot::TOP };
                 self.start(&body.tasks.0[child], raw, spot);
@@ -195,7 +257,7 @@ impl Step<'_> {
         branches: &Tasks,
         compete: bool,
         outputs: &[Option<Arc<Value>>],
-        started: u32,
+        started: &[bool],
     ) -> bool {
         if let Some(last) = &open.scope.last {
             let ended = last.then == Flow::End;
@@ -206,7 +268,8 @@ impl Step<'_> {
                 return true;
             }
         }
-        if let Some(branch) = branches.0.get(started as usize) {
+        let waiting = started.iter().position(|started| !started);
+        if let Some(branch) = waiting.and_then(|index| branches.0.get(index)) {
             let spot = Spot { parent: Some(id), ..Spot::TOP };
             self.start(branch, open.input.clone(), spot);
             return true;
@@ -221,6 +284,6 @@ impl Step<'_> {
 }
 
 /// Whether the scope was left with `exit`, which in a loop leaves the loop.
-fn exits(scope: &Scope) -> bool {
+pub(super) fn exits(scope: &Scope) -> bool {
     scope.last.as_ref().is_some_and(|last| last.then == Flow::Exit)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use openclaw_core::run::Task as OpenTask;
+use openclaw_core::run::{Phase, Task as OpenTask};
 use openclaw_model::{
     TaskId, Timestamp,
     event::run::{Flow, RunCompleted, RunEvent, RunFaulted, RunRunning, TaskCompleted, WorkflowError},
@@ -63,6 +63,7 @@ impl Step<'_> {
             program: self.program,
             state: self.state,
             run: self.around.run,
+            secrets: self.around.secrets,
             parent: place.parent,
             iteration: place.iteration,
             task: place.task,
@@ -81,6 +82,9 @@ impl Step<'_> {
         data: &Value,
         place: Place<'_>,
     ) -> Result<Value, WorkflowError> {
+        if expression.variables.iter().any(|name| name == "secrets") {
+            self.may_use_secrets()?;
+        }
         self.around.evaluator.evaluate(expression, data, &self.variables(place)).map_err(failed)
     }
 
@@ -99,7 +103,19 @@ impl Step<'_> {
         data: &Value,
         place: Place<'_>,
     ) -> Result<Value, WorkflowError> {
+        if template.mentions("secrets") {
+            self.may_use_secrets()?;
+        }
         template.render(self.around.evaluator, data, &self.variables(place)).map_err(failed)
+    }
+
+    /// Refuses when a secret that the document lists does not exist (dsl, "Secret").
+    fn may_use_secrets(&self) -> Result<(), WorkflowError> {
+        let missing = |name: &&String| (self.around.secrets)(name).is_none();
+        match self.program.definition.secrets.iter().find(missing) {
+            Some(name) => Err(error::authorization(format!("there is no secret {name:?}"))),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn millis(
@@ -179,7 +195,10 @@ impl Step<'_> {
                     then,
                 }));
             }
-            Err(error) => self.fault(id, error),
+            Err(error) => {
+                let effect = matches!(open.phase, Phase::Effect { .. } | Phase::Answered { .. });
+                self.fault_with(id, error, effect.then_some(raw));
+            }
         }
     }
 

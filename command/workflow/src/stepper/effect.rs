@@ -56,12 +56,13 @@ impl Step<'_> {
                     version: child.version.clone(),
                     input,
                     wait: child.wait,
+                    close: child.close,
                 };
                 (EffectClass::Keyed, Request::Run(request))
             }
             _ => return Err(error::runtime(format!("task {} has no effect", task.reference))),
         };
-        Ok(Intent { key: key.to_hex()[..32].to_owned(), class, request })
+        Ok(Intent { key: key.to_hex()[..32].to_owned(), class, request, inquiry: None })
     }
 
     fn http(
@@ -90,6 +91,7 @@ impl Step<'_> {
             body: call.body.as_ref().map(|body| self.render(body, input, place)).transpose()?,
             output: call.output,
             redirect: call.redirect,
+            authentication: None,
         };
         Ok((class, Request::Http(request)))
     }

@@ -3,7 +3,7 @@
 use openclaw_core::run::{Phase, Task as OpenTask};
 use openclaw_model::{
     TaskId, Timestamp,
-    event::run::{ErrorCaught, RunEvent, TaskFaulted, TaskRetried, WorkflowError},
+    event::run::{ErrorCaught, RunEvent, TaskFaulted, TaskHeld, TaskRetried, WorkflowError},
 };
 use serde_json::Value;
 
@@ -17,10 +17,21 @@ use crate::definition::{Backoff, Body, Catch, Retry, Task};
 const LONGEST_DELAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 impl Step<'_> {
-    /// Ends a task with an error.
+    /// Ends a task with an error, or holds it where its document says so.
     pub(super) fn fault(&mut self, task: TaskId, error: WorkflowError) {
+        self.fault_with(task, error, None);
+    }
+
+    /// As [`fault`](Self::fault), for an error that came after the task's effect had given `raw_output`.
+    pub(super) fn fault_with(&mut self, task: TaskId, error: WorkflowError, raw_output: Option<Value>) {
         let reference = self.state.tasks.get(&task).map(|open| open.reference.clone()).unwrap_or_default();
-        self.emit(RunEvent::TaskFaulted(TaskFaulted { task, error: at(error, &reference) }));
+        let held = self.program.task(&reference).is_some_and(|task| task.hold);
+        let error = at(error, &reference);
+        self.emit(if held && self.state.cancel.is_none() {
+            RunEvent::TaskHeld(TaskHeld { task, error, raw_output })
+        } else {
+            RunEvent::TaskFaulted(TaskFaulted { task, error, raw_output })
+        });
     }
 
     /// A child of `open` failed: a `try` may catch it, every other task fails with it.

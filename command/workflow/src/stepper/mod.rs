@@ -5,10 +5,12 @@
 //!
 //! Invariant: given the same definition, state, stimulus, time and ids, the same events come out.
 
+mod cancel;
 mod compose;
 mod data;
 mod effect;
 mod fault;
+mod listen;
 mod scope;
 mod start;
 
@@ -19,17 +21,19 @@ use openclaw_core::{
     run::{Phase, Run, State, Status},
 };
 use openclaw_model::{
-    RunId, TaskId, Timestamp, Version,
+    Position, RunId, TaskId, Timestamp, Version,
     event::run::{
-        CancelReason, EffectRedispatched, EffectUnknown, Request, RunCancelled, RunEvent, TaskCancelled,
-        WorkflowError,
+        CancelReason, EffectClass, EffectRedispatched, EffectUnknown, Origin, Request, RunEvent,
+        TaskCancelled, WorkflowError,
     },
 };
 use serde_json::Value;
 use uuid::Uuid;
 
+use self::cancel::Unwound;
+
 use crate::{
-    definition::{Body, Definition, Task, Tasks},
+    definition::{Body, Definition, ForEach, Listen, Task, Tasks},
     error,
     expression::Evaluator,
 };
@@ -62,11 +66,20 @@ impl Program {
 }
 
 fn index(tasks: &Tasks, into: &mut HashMap<String, Arc<Task>>) {
-    for task in &tasks.0 {
-        into.insert(task.reference.clone(), task.clone());
+    tasks.0.iter().for_each(|task| index_one(task, into));
+}
+
+fn index_one(task: &Arc<Task>, into: &mut HashMap<String, Arc<Task>>) {
+    into.insert(task.reference.clone(), task.clone());
+    {
         match &task.body {
             Body::Do(tasks) | Body::Fork { branches: tasks, .. } => index(tasks, into),
             Body::For(body) => index(&body.tasks, into),
+            Body::Advice(tasks) => index(tasks, into),
+            Body::Listen(Listen { foreach: Some(ForEach { tasks: Some(tasks), .. }), .. }) => {
+                index(tasks, into)
+            }
+            Body::Extended(extended) => extended.children().for_each(|task| index_one(task, into)),
             Body::Try { tasks, catch } => {
                 index(tasks, into);
                 if let Some(tasks) = &catch.tasks {
@@ -88,6 +101,8 @@ pub struct Surroundings<'a> {
     pub evaluator: &'a dyn Evaluator,
     /// Fresh ids, for child runs and published events.
     pub ids: &'a dyn Fn() -> Uuid,
+    /// The shape of a secret, with a handle in place of every value; none if there is no such secret.
+    pub secrets: &'a dyn Fn(&str) -> Option<Value>,
     /// Bounds on a run.
     pub limits: Limits,
 }
@@ -121,6 +136,22 @@ pub enum Stimulus {
     },
     /// The process was started again: effects that are open may or may not have happened.
     Recovered,
+    /// What asking about an effect gave, whose class is [`EffectClass::Queryable`] and whose outcome was unknown.
+    Asked {
+        /// Of which task.
+        task: TaskId,
+        /// Its outcome, none if it did not happen, or an error if the answer does not tell.
+        answer: Result<Option<Value>, WorkflowError>,
+    },
+    /// An event that some `listen` tasks may be interested in.
+    Event {
+        /// Where it stands in the log.
+        position: Position,
+        /// The CloudEvent.
+        event: Arc<Value>,
+        /// The tasks.
+        tasks: Vec<TaskId>,
+    },
 }
 
 /// What a step gave.
@@ -174,7 +205,7 @@ impl Step<'_> {
                 let Some(open) = self.state.tasks.get(&task) else { return };
                 // An outcome for a task that was cancelled meanwhile is of no interest any more.
                 let Phase::Effect { intent, .. } = &open.phase else { return };
-                if self.state.cancel.is_some() {
+                if self.state.cancel.is_some() && !self.compensates(task) {
                     return;
                 }
                 match outcome {
@@ -187,6 +218,12 @@ impl Step<'_> {
                 }
             }
             Stimulus::Recovered => self.recover(),
+            Stimulus::Asked { task, answer } => self.answered(task, answer),
+            Stimulus::Event { position, event, tasks } => {
+                for task in tasks {
+                    self.hear(task, Origin::Log { position }, &event);
+                }
+            }
         }
     }
 
@@ -205,14 +242,30 @@ impl Step<'_> {
             match intent.request {
                 // These go through the sequencer under their key: asking again finds what the first one did.
                 Request::Run(_) | Request::Command(_) => {}
+                Request::Approval(_) => {}
                 _ if intent.class.may_repeat() => {
                     self.emit(RunEvent::EffectRedispatched(EffectRedispatched {
                         task,
                         dispatch: dispatch + 1,
                     }));
                 }
+                // The shell asks, see `Stimulus::Asked`.
+                _ if intent.class == EffectClass::Queryable && intent.inquiry.is_some() => {}
                 _ => self.emit(RunEvent::EffectUnknown(EffectUnknown { task })),
             }
+        }
+    }
+
+    /// Takes in what asking about an effect gave.
+    fn answered(&mut self, task: TaskId, answer: Result<Option<Value>, WorkflowError>) {
+        let Some(Phase::Effect { dispatch, .. }) = self.state.tasks.get(&task).map(|open| &open.phase) else {
+            return;
+        };
+        let dispatch = dispatch + 1;
+        match answer {
+            Ok(Some(output)) => self.finish(task, output, None),
+            Ok(None) => self.emit(RunEvent::EffectRedispatched(EffectRedispatched { task, dispatch })),
+            Err(_) => self.emit(RunEvent::EffectUnknown(EffectUnknown { task })),
         }
     }
 
@@ -223,9 +276,17 @@ impl Step<'_> {
                 Status::Unknown | Status::Completed | Status::Faulted | Status::Cancelled => return false,
                 _ => {}
             }
-            if let Some(reason) = self.state.cancel.clone() {
-                self.cancel_all(CancelReason::RunCancelled);
-                self.emit(RunEvent::Cancelled(RunCancelled { reason }));
+            if self.full() {
+                return true;
+            }
+            if self.state.cancel.is_some() {
+                match self.unwind() {
+                    Unwound::Moved => continue,
+                    Unwound::Waits => return false,
+                    Unwound::Done => return false,
+                }
+            }
+            if self.state.paused.is_some() || self.state.fork.is_some() {
                 return false;
             }
             if self.state.deadline.is_some_and(|deadline| deadline <= self.around.now) {
@@ -235,10 +296,10 @@ impl Step<'_> {
                 self.fault_run(error);
                 return false;
             }
-            if self.full() {
-                return true;
-            }
             if self.state.input.is_none() {
+                if self.state.not_before.is_some_and(|start| start > self.around.now) {
+                    return false;
+                }
                 self.begin();
                 continue;
             }
@@ -316,7 +377,12 @@ fn awaited(request: &Request) -> bool {
     match request {
         Request::Process(process) => process.wait,
         Request::Run(child) => child.wait,
-        Request::Http(_) | Request::Command(_) => true,
+        Request::Container(container) => container.wait,
+        Request::Http(_)
+        | Request::OpenApi(_)
+        | Request::Grpc(_)
+        | Request::Approval(_)
+        | Request::Command(_) => true,
     }
 }
 

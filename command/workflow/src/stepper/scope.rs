@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Program;
 use crate::{
-    definition::{Body, Task},
+    definition::{Body, Listen, Task},
     expression::Scope,
 };
 
@@ -15,6 +15,7 @@ pub(super) struct Variables<'a> {
     pub(super) program: &'a Program,
     pub(super) state: &'a State,
     pub(super) run: openclaw_model::RunId,
+    pub(super) secrets: &'a dyn Fn(&str) -> Option<Value>,
     /// The task whose children see this scope; its loop item and caught error are visible.
     pub(super) parent: Option<TaskId>,
     /// The iteration of the parent, where it is about to begin.
@@ -61,6 +62,15 @@ impl Variables<'_> {
                         return Some(index.into());
                     }
                 }
+                (Phase::Listening(listening), Some(Body::Listen(Listen { foreach: Some(foreach), .. }))) => {
+                    let index = about_to_begin.or(listening.index)?;
+                    if foreach.item == name {
+                        return listening.events.get(index as usize).map(|event| (**event).clone());
+                    }
+                    if foreach.at == name {
+                        return Some(index.into());
+                    }
+                }
                 (Phase::Catching { error }, Some(Body::Try { catch, .. })) if catch.variable == name => {
                     return serde_json::to_value(&**error).ok();
                 }
@@ -102,7 +112,10 @@ impl Scope for Variables<'_> {
                 "startedAt": moment(self.state.started_at),
             }),
             "runtime" => json!({ "name": "openclaw", "version": env!("CARGO_PKG_VERSION"), "metadata": {} }),
-            "secrets" => json!({}),
+            "secrets" => {
+                let names = self.program.definition.secrets.iter();
+                names.filter_map(|name| Some((name.clone(), (self.secrets)(name)?))).collect()
+            }
             "authorization" => Value::Null,
             _ => return None,
         })

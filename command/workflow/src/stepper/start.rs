@@ -126,7 +126,8 @@ impl Step<'_> {
         place: Place<'_>,
     ) -> Result<(Work, Then), WorkflowError> {
         Ok(match &task.body {
-            Body::Do(_) | Body::Try { .. } => (Work::Steps, Then::Wait),
+            Body::Do(_) | Body::Try { .. } | Body::Extended(_) | Body::Advice(_) => (Work::Steps, Then::Wait),
+            Body::Listen(listen) => (Work::Listen { interests: listen.consume.interests() }, Then::Wait),
             Body::Set(template) => (Work::Steps, Then::Finish(self.render(template, input, place)?, None)),
             Body::Switch(cases) => {
                 let flow = self.choose(cases, input, place)?;
@@ -154,7 +155,14 @@ impl Step<'_> {
             Body::Emit(template) => {
                 (Work::Steps, Then::Publish(self.cloud_event(template, &task.reference, input, place)?))
             }
-            Body::Http(_) | Body::Command(_) | Body::Process(_) | Body::Workflow(_) => {
+            Body::Http(_)
+            | Body::OpenApi(_)
+            | Body::Grpc(_)
+            | Body::Approval(_)
+            | Body::Command(_)
+            | Body::Process(_)
+            | Body::Container(_)
+            | Body::Workflow(_) => {
                 let path = self.state.path_of(spot.parent, &task.name, spot.iteration);
                 (Work::Effect(self.intend(task, &path, input, place)?), Then::Wait)
             }

@@ -38,7 +38,7 @@ impl Bench {
             version: "1.0.0".into(),
             digest: definition.digest,
         };
-        let started = RunEvent::Started(RunStarted { workflow, definition: None, input, parent: None });
+        let started = RunEvent::Started(RunStarted::new(workflow, input));
         let mut bench = Self {
             program: Program::new(Arc::new(definition)),
             state: State::default(),
@@ -65,6 +65,7 @@ impl Bench {
                 Uuid::from_u64_pair(1, self.ids.get())
             };
             let around = Surroundings {
+                secrets: &|_| None,
                 run: RunId(Uuid::nil()),
                 now: self.now,
                 evaluator: &self.evaluator,
@@ -426,6 +427,7 @@ fn cancel_closes_what_is_open() {
     let mut bench = run(json!([{ "d": { "do": [{ "x": shell("x") }] } }]), json!({}));
     bench.record(RunEvent::CancelRequested(openclaw_model::event::run::RunCancelRequested {
         reason: Some("enough".into()),
+        kill: false,
     }));
     bench.step(Stimulus::None);
     assert_eq!(bench.state.end, Some(End::Cancelled(Some("enough".into()))));

@@ -121,18 +121,6 @@ fn own_commands_http_calls_and_child_runs_are_understood() {
 }
 
 #[test]
-fn a_definition_says_whether_it_needs_worker_processes() {
-    let needs = |text: &str| load(document(json!([{ "a": { "set": { "x": text } } }]))).needs_worker();
-    assert!(!needs("${ .a.b + 1 }"));
-    assert!(needs("${ [range(.n)] }"));
-    let mut unused = document(json!([{ "a": { "set": { "x": 1 } } }]));
-    unused["use"] = json!({ "functions": { "f": { "set": { "x": "${ [range(9)] }" } } } });
-    assert!(!load(unused.clone()).needs_worker(), "nothing calls the function");
-    unused["do"][0]["a"] = json!({ "call": "f" });
-    assert!(load(unused).needs_worker());
-}
-
-#[test]
 fn scripts_keep_their_own_dollar_braces() {
     let script = |code: &str| {
         let definition = load(document(json!([

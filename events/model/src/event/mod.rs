@@ -1,14 +1,22 @@
 //! Every event there is, by family. One file per family.
 
+pub mod approval;
 mod family;
+pub mod published;
 pub mod run;
+pub mod schedule;
 pub mod session;
+pub mod webhook;
 pub mod workflow;
 
 use alloc::{string::String, vec::Vec};
 
+pub use approval::ApprovalEvent;
+pub use published::PublishedEvent;
 pub use run::RunEvent;
+pub use schedule::ScheduleEvent;
 pub use session::SessionEvent;
+pub use webhook::WebhookEvent;
 pub use workflow::WorkflowEvent;
 
 /// Why stored data could not be read as an event. Code `OC-LOG-004` in the error pages.
@@ -51,6 +59,14 @@ pub enum Event {
     Session(SessionEvent),
     /// To a workflow's versions.
     Workflow(WorkflowEvent),
+    /// To a decision of people.
+    Approval(ApprovalEvent),
+    /// To a workflow's schedule.
+    Schedule(ScheduleEvent),
+    /// To a webhook.
+    Webhook(WebhookEvent),
+    /// To an event that somebody published.
+    Published(PublishedEvent),
 }
 
 impl Event {
@@ -61,6 +77,10 @@ impl Event {
             Self::Run(event) => event.event_type(),
             Self::Session(event) => event.event_type(),
             Self::Workflow(event) => event.event_type(),
+            Self::Approval(event) => event.event_type(),
+            Self::Schedule(event) => event.event_type(),
+            Self::Webhook(event) => event.event_type(),
+            Self::Published(event) => event.event_type(),
         }
     }
 
@@ -71,6 +91,10 @@ impl Event {
             Self::Run(event) => event.schema(),
             Self::Session(event) => event.schema(),
             Self::Workflow(event) => event.schema(),
+            Self::Approval(event) => event.schema(),
+            Self::Schedule(event) => event.schema(),
+            Self::Webhook(event) => event.schema(),
+            Self::Published(event) => event.schema(),
         }
     }
 
@@ -81,6 +105,10 @@ impl Event {
             Self::Run(event) => event.encode(),
             Self::Session(event) => event.encode(),
             Self::Workflow(event) => event.encode(),
+            Self::Approval(event) => event.encode(),
+            Self::Schedule(event) => event.encode(),
+            Self::Webhook(event) => event.encode(),
+            Self::Published(event) => event.encode(),
         }
     }
 
@@ -94,25 +122,31 @@ impl Event {
             "run" => RunEvent::decode(event_type, schema, data).map(Self::Run),
             "session" => SessionEvent::decode(event_type, schema, data).map(Self::Session),
             "workflow" => WorkflowEvent::decode(event_type, schema, data).map(Self::Workflow),
+            "approval" => ApprovalEvent::decode(event_type, schema, data).map(Self::Approval),
+            "schedule" => ScheduleEvent::decode(event_type, schema, data).map(Self::Schedule),
+            "webhook" => WebhookEvent::decode(event_type, schema, data).map(Self::Webhook),
+            "event" => PublishedEvent::decode(event_type, schema, data).map(Self::Published),
             _ => Err(DecodeError::UnknownType { event_type: event_type.into() }),
         }
     }
 }
 
-impl From<RunEvent> for Event {
-    fn from(event: RunEvent) -> Self {
-        Self::Run(event)
-    }
+macro_rules! from_family {
+    ($($family:ident => $variant:ident,)+) => {
+        $(impl From<$family> for Event {
+            fn from(event: $family) -> Self {
+                Self::$variant(event)
+            }
+        })+
+    };
 }
 
-impl From<SessionEvent> for Event {
-    fn from(event: SessionEvent) -> Self {
-        Self::Session(event)
-    }
-}
-
-impl From<WorkflowEvent> for Event {
-    fn from(event: WorkflowEvent) -> Self {
-        Self::Workflow(event)
-    }
+from_family! {
+    RunEvent => Run,
+    SessionEvent => Session,
+    WorkflowEvent => Workflow,
+    ApprovalEvent => Approval,
+    ScheduleEvent => Schedule,
+    WebhookEvent => Webhook,
+    PublishedEvent => Published,
 }

@@ -1,6 +1,6 @@
 //! What happens to a workflow definition. All versions of one `namespace/name` share a stream.
 
-use alloc::string::String;
+use alloc::{collections::BTreeMap, string::String};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -31,6 +31,9 @@ pub struct WorkflowRegistered {
     pub digest: Digest,
     /// The document.
     pub definition: Value,
+    /// Texts of the files that it refers to, by their URI, as they were when it was registered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<String, String>,
 }
 
 /// A version was retired.

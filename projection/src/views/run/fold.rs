@@ -95,7 +95,17 @@ pub(crate) fn apply(
             touch(task, changes);
         }
         // They are in the run's events; no row tells of them.
-        RunEvent::EventEmitted(_) | RunEvent::Signalled(_) | RunEvent::CancelRequested(_) => {}
+        RunEvent::EventEmitted(_)
+        | RunEvent::Signalled(_)
+        | RunEvent::CancelRequested(_)
+        | RunEvent::EffectReconciled(_)
+        | RunEvent::TaskHeld(_)
+        | RunEvent::Retried(_)
+        | RunEvent::EventConsumed(_)
+        | RunEvent::ItemCompleted(_)
+        | RunEvent::Paused(_)
+        | RunEvent::Resumed(_)
+        | RunEvent::Forked(_) => {}
         RunEvent::Completed(event) => {
             finish(state, place, RunStatus::Completed, changes).output = Some(json(&event.output));
         }

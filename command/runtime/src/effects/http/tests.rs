@@ -63,6 +63,7 @@ fn get(url: &str) -> HttpRequest {
         body: None,
         output: HttpOutput::Content,
         redirect: false,
+        authentication: None,
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     from_value, locate,
-    problem::{MAX_PROBLEMS, Problem},
+    problem::{MAX_PROBLEMS, Problem, code},
     reader::{excerpt, join},
     text::{self, Format},
 };
@@ -67,6 +67,11 @@ pub(super) fn flow_advice(document: &Value, name: &str, names: &[&str]) -> Strin
     format!(
         "{elsewhere}a flow directive leads to a task of the same list ({own}), or is continue, exit or end"
     )
+}
+
+/// What is wrong with a scenario.
+pub(crate) fn scenario_problem(path: &str, message: String, suggestion: Option<String>) -> Problem {
+    problem(code::SCENARIO, path, message, suggestion)
 }
 
 fn problem(code: &'static str, path: &str, message: String, suggestion: Option<String>) -> Problem {

@@ -96,7 +96,7 @@ impl Source {
 }
 
 /// Gives every one of `problems` that lacks it the line and column of what its path names in `text`.
-pub(super) fn locate(text: &str, format: Format, problems: &mut [Problem]) {
+pub(crate) fn locate(text: &str, format: Format, problems: &mut [Problem]) {
     if problems.iter().all(|problem| problem.line.is_some()) {
         return;
     }
