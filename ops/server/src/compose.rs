@@ -156,7 +156,8 @@ async fn open_log(path: PathBuf, config: &Config) -> anyhow::Result<Arc<SledLog>
 }
 
 /// How this program is started as a worker for expressions.
-fn expression_worker() -> WorkerCommand {
+/// How a process that evaluates expressions is started.
+pub(crate) fn expression_worker() -> WorkerCommand {
     // The running program, even when its file has been replaced.
     WorkerCommand { program: "/proc/self/exe".into(), arguments: vec!["evaluate-expressions".into()] }
 }

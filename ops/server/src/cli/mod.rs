@@ -7,6 +7,7 @@ mod run;
 mod sandbox;
 mod serve;
 mod status;
+mod workflow;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -38,6 +39,9 @@ enum Command {
     Log(log::Command),
     /// Say how the server is.
     Status(status::Args),
+    /// Check, draw and test workflows. No server is needed.
+    #[command(subcommand)]
+    Workflow(workflow::Command),
     /// Run commands as workflows run them.
     #[command(subcommand)]
     Sandbox(sandbox::Command),
@@ -88,6 +92,7 @@ impl Cli {
             Command::Run(args) => run::run(args).await,
             Command::Log(command) => log::carry_out(command).await,
             Command::Status(args) => status::status(args).await,
+            Command::Workflow(command) => workflow::carry_out(command),
             Command::Sandbox(command) => sandbox::carry_out(command).await,
         };
         done.unwrap_or_else(|error| {
@@ -120,6 +125,9 @@ mod tests {
             "openclaw log export --data d",
             "openclaw log export --data d --from 5 --to 9",
             "openclaw status --json",
+            "openclaw workflow check a.yaml b.json - --json --secrets d --known-secret s",
+            "openclaw workflow graph a.yaml",
+            "openclaw workflow test a.yaml --scenarios s.yaml --json",
             "openclaw sandbox run --level none -- true",
             "openclaw sandbox run --level relaxed -- sh -c 'exit 3' --level x",
             "openclaw sandbox run --level strict -- true",

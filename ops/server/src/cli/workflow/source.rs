@@ -1,0 +1,42 @@
+//! Files that are given on the command line.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use anyhow::Context as _;
+use openclaw_workflow::definition::MAX_TEXT_BYTES;
+
+/// A file's text and what it is called.
+pub(super) struct Source {
+    pub(super) name: String,
+    pub(super) text: String,
+}
+
+impl Source {
+    /// Reads a file; `-` is standard input. Of a file that is longer than a document may be only so much is read that
+    /// this can be seen.
+    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
+        let (name, reader): (String, Box<dyn Read>) = if path == Path::new("-") {
+            ("standard input".into(), Box::new(io::stdin().lock()))
+        } else {
+            let name = path.display().to_string();
+            let file = File::open(path).with_context(|| format!("{name} cannot be read"))?;
+            (name, Box::new(file))
+        };
+        let mut text = String::new();
+        reader
+            .take(MAX_TEXT_BYTES as u64 + 4)
+            .read_to_string(&mut text)
+            .with_context(|| format!("{name} cannot be read as text"))?;
+        Ok(Self { name, text })
+    }
+
+    /// A line of the text, from 1.
+    pub(super) fn line(&self, number: u64) -> Option<&str> {
+        let index = usize::try_from(number.checked_sub(1)?).ok()?;
+        self.text.lines().nth(index)
+    }
+}
