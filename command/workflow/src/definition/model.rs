@@ -102,7 +102,6 @@ pub struct Task {
 
 /// What a task does.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each task of a document, behind an Arc")]
 pub enum Body {
     /// Tasks one after the other.
     Do(Tasks),

@@ -92,6 +92,7 @@ pub struct TaskStarted {
 /// What a started task does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "one is made for each task, and moved once")]
 pub enum Work {
     /// It computes, or it runs child tasks.
     Steps,
