@@ -124,6 +124,7 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
         limits: stepper::Limits {
             tasks: config.runtime.tasks_per_run,
             events: config.runtime.events_per_step,
+            ..stepper::Limits::default()
         },
     };
     let commits = commits.into_iter().next().context("the sequencer has one watcher")?;

@@ -1,6 +1,7 @@
 //! The state of a run, folded from its events. It is all that the stepper and the runtime know of a run.
 
 use alloc::{
+    borrow::Cow,
     boxed::Box,
     collections::{BTreeMap, BTreeSet},
     format,
@@ -397,6 +398,23 @@ impl State {
             .unwrap_or(0);
         let iteration = iteration.map_or_else(String::new, |index| format!("[{index}]"));
         let round = if visits == 0 { String::new() } else { format!("#{visits}") };
-        format!("{base}{iteration}/{name}{round}")
+        format!("{base}{iteration}/{}{round}", escaped(name))
     }
+}
+
+/// The name of a task without the characters that have a meaning in a path, so that two places never have one path.
+fn escaped(name: &str) -> Cow<'_, str> {
+    const MEANING: [char; 5] = ['/', '[', ']', '#', '%'];
+    if !name.contains(MEANING) {
+        return Cow::Borrowed(name);
+    }
+    let mut escaped = String::with_capacity(name.len() + 8);
+    for character in name.chars() {
+        if MEANING.contains(&character) {
+            escaped.push_str(&format!("%{:02x}", character as u32));
+        } else {
+            escaped.push(character);
+        }
+    }
+    Cow::Owned(escaped)
 }

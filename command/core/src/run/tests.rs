@@ -6,7 +6,7 @@ use openclaw_model::{
     Digest,
     event::run::{
         EffectClass, EffectUnknown, HttpOutput, HttpRequest, Intent, Request, RunCancelled, RunCompleted,
-        RunRunning, TaskCompleted, TaskStarted, Work, WorkflowRef,
+        RunRunning, TaskCompleted, TaskKind, TaskStarted, Work, WorkflowRef,
     },
 };
 use proptest::prelude::*;
@@ -29,7 +29,7 @@ fn task_started(task: u32, parent: Option<u32>, work: Work) -> RunEvent {
         parent: parent.map(TaskId),
         name: "t".into(),
         reference: "/do/0/t".into(),
-        kind: openclaw_model::event::run::TaskKind::Do,
+        kind: TaskKind::Do,
         iteration: None,
         attempt: 1,
         input: Value::Null,
@@ -128,6 +128,30 @@ fn a_step_that_does_not_fit_the_open_tasks_is_refused() {
     }
     let legal = vec![task_started(1, None, Work::Steps), task_completed(1)];
     assert_eq!(when(&running(), advance(2, legal.clone())), Ok(legal));
+}
+
+#[test]
+fn no_two_places_of_a_run_have_one_path() {
+    let named = |task, parent, name: &str, kind| {
+        let RunEvent::TaskStarted(mut data) = task_started(task, parent, Work::Steps) else { unreachable!() };
+        (data.name, data.kind) = (name.into(), kind);
+        RunEvent::TaskStarted(data)
+    };
+    let mut history = running();
+    history.extend([named(1, None, "a", TaskKind::Do), task_completed(1)]);
+    let again = given(&history).path_of(None, "a", None);
+    assert_ne!(
+        again,
+        given(&running()).path_of(None, "a#1", None),
+        "a second round, and a name that looks like one"
+    );
+    history.push(named(2, None, "a", TaskKind::Do));
+    let below = given(&history).path_of(Some(TaskId(2)), "b", None);
+    assert_ne!(
+        below,
+        given(&running()).path_of(None, "a#1/b", None),
+        "a child, and a name that looks like one"
+    );
 }
 
 #[test]

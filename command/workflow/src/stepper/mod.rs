@@ -13,6 +13,7 @@ mod fault;
 mod listen;
 mod scope;
 mod start;
+mod weight;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -114,11 +115,14 @@ pub struct Limits {
     pub tasks: u32,
     /// The most events of one step; a step that would have more is continued in another.
     pub events: usize,
+    /// A step is continued in another when its data reach about this many bytes, so that it fits into a frame of the log
+    /// with its payloads.
+    pub bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { tasks: 100_000, events: 64 }
+        Self { tasks: 100_000, events: 64, bytes: 40 * 1024 }
     }
 }
 
@@ -172,7 +176,7 @@ pub fn advance(
     stimulus: Stimulus,
     around: &Surroundings<'_>,
 ) -> Advanced {
-    let mut step = Step { program, state, around, events: Vec::new() };
+    let mut step = Step { program, state, around, events: Vec::new(), weight: 0 };
     step.stimulate(stimulus);
     let more = step.settle();
     Advanced { events: step.events, more }
@@ -184,17 +188,20 @@ struct Step<'a> {
     state: &'a mut State,
     around: &'a Surroundings<'a>,
     events: Vec<RunEvent>,
+    /// About how many bytes the events have.
+    weight: usize,
 }
 
 impl Step<'_> {
     fn emit(&mut self, event: RunEvent) {
+        self.weight += weight::of(&event);
         let version = Version(self.state.version.0 + 1);
         Run::evolve(self.state, &event, version, self.around.now);
         self.events.push(event);
     }
 
     fn full(&self) -> bool {
-        self.events.len() >= self.around.limits.events
+        self.events.len() >= self.around.limits.events || self.weight >= self.around.limits.bytes
     }
 
     /// Takes in what came from the world.

@@ -455,7 +455,7 @@ fn a_flow_that_goes_round_for_ever_ends_with_a_coded_error() {
         json!([{ "a": { "set": { "x": 1 } } }, { "b": { "set": { "x": 2 }, "then": "a" } }]),
         json!({}),
     );
-    bench.limits = Limits { tasks: 1_000, events: 64 };
+    bench.limits = Limits { tasks: 1_000, ..Limits::default() };
     bench.step(Stimulus::None);
     assert!(bench.error().detail.as_deref().unwrap().starts_with("OC-RUN-005"), "{:?}", bench.error());
 }
