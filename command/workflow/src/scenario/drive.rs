@@ -67,6 +67,7 @@ pub fn run(program: &Program, scenario: &Scenario, evaluator: &dyn Evaluator) ->
         asked: BTreeSet::new(),
         due: BTreeMap::new(),
         events: scenario.events.iter().cloned().map(Arc::new).collect(),
+        published: VecDeque::new(),
         heard: 0,
         trace: Trace::default(),
     };
@@ -101,6 +102,8 @@ struct Drive<'s> {
     /// Answers by the time at which they come, in the order in which they were asked for.
     due: BTreeMap<(Timestamp, u32), (TaskId, Result<Value, WorkflowError>)>,
     events: VecDeque<Arc<Value>>,
+    /// Events of the run's own that nobody was asked about yet.
+    published: VecDeque<Arc<Value>>,
     heard: u64,
     trace: Trace,
 }
@@ -157,6 +160,9 @@ impl Drive<'_> {
         loop {
             let advanced = advance(self.program, &mut self.state, stimulus, &around);
             for event in advanced.events {
+                if let RunEvent::EventEmitted(emitted) = &event {
+                    self.published.push_back(Arc::new(emitted.event.clone()));
+                }
                 note(&mut self.trace, event);
             }
             if !advanced.more {
@@ -178,9 +184,10 @@ impl Drive<'_> {
         }
         let listening: Vec<TaskId> =
             self.state.tasks.iter().filter(|(_, task)| listens(&task.phase)).map(|(id, _)| *id).collect();
-        if !listening.is_empty()
-            && let Some(event) = self.events.pop_front()
-        {
+        if listening.is_empty() {
+            // What is published while nobody listens is not kept.
+            self.published.clear();
+        } else if let Some(event) = self.published.pop_front().or_else(|| self.events.pop_front()) {
             self.heard += 1;
             return Ok(Stimulus::Event { position: Position(self.heard), event, tasks: listening });
         }
