@@ -72,7 +72,7 @@ pub fn run(program: &Program, scenario: &Scenario, evaluator: &dyn Evaluator) ->
         trace: Trace::default(),
     };
     let mut failures = Vec::new();
-    match drive.to_the_end() {
+    match drive.play() {
         Ok(()) => {
             failures.extend(drive.answers.left());
             let left = drive.events.len();
@@ -109,7 +109,7 @@ struct Drive<'s> {
 }
 
 impl Drive<'_> {
-    fn to_the_end(&mut self) -> Result<(), String> {
+    fn play(&mut self) -> Result<(), String> {
         self.begin();
         let mut stimulus = Stimulus::None;
         loop {

@@ -53,11 +53,9 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn value(&mut self, value: &Value, path: &str, key: &str, policy: bool) {
         match value {
-            Value::String(text) => {
-                if text.contains("${") || EXPRESSIONS.contains(&key) {
-                    for name in mentioned(text) {
-                        self.used(name, path);
-                    }
+            Value::String(text) if text.contains("${") || EXPRESSIONS.contains(&key) => {
+                for name in mentioned(text) {
+                    self.used(name, path);
                 }
             }
             Value::Array(items) => {

@@ -124,7 +124,7 @@ fn data_that_may_become_right_is_left_to_the_run() {
         format!(
             "- a: {{ set: {{ n: 1 }} }}\n- b: {{ if: .x, input: {{ schema: {SCHEMA} }}, set: {{ ok: true }} }}"
         ),
-        format!("- a: {{ set: {{ n: 1 }}, then: end }}\n"),
+        "- a: { set: { n: 1 }, then: end }".to_owned(),
         format!("- a: {{ set: {{ a: 3, b: '${{ .x }}' }}, output: {{ schema: {some} }} }}"),
     ] {
         let rest = format!("do:\n{rest}\n");
