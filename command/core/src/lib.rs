@@ -6,9 +6,11 @@
 
 extern crate alloc;
 
+pub mod approval;
 pub mod published;
 pub mod run;
 pub mod session;
+pub mod webhook;
 pub mod workflow;
 
 use alloc::vec::Vec;
