@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin};
 
 use openclaw_model::{
     RunId, TaskId,
-    event::run::{Intent, WorkflowError},
+    event::run::{HttpRequest, Intent, WorkflowError},
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,9 @@ pub type EffectOutcome = Result<Value, WorkflowError>;
 
 /// An effect under way.
 pub type Performing<'a> = Pin<Box<dyn Future<Output = EffectOutcome> + Send + 'a>>;
+
+/// An inquiry under way.
+pub type Inquiring<'a> = Pin<Box<dyn Future<Output = Result<Option<Value>, WorkflowError>> + Send + 'a>>;
 
 /// Carries out the effects that a run intends.
 ///
@@ -28,4 +31,27 @@ pub trait Effects: Send + Sync + 'static {
         intent: &'a Intent,
         cancel: CancellationToken,
     ) -> Performing<'a>;
+
+    /// Asks what became of an effect whose class is `queryable`: its raw output if it happened, none if it did not. An
+    /// error means that this is still unknown. Dropping the answer ends the inquiry.
+    ///
+    /// `key` is the effect's, not one of the inquiry. By default nothing can be asked.
+    fn inquire<'a>(
+        &'a self,
+        run: RunId,
+        task: TaskId,
+        request: &'a HttpRequest,
+        key: &'a str,
+    ) -> Inquiring<'a> {
+        let _ = (task, request, key);
+        Box::pin(async move {
+            Err(WorkflowError {
+                r#type: "https://serverlessworkflow.io/spec/1.0.0/errors/configuration".into(),
+                status: 400,
+                title: None,
+                detail: Some(format!("the effects of run {run} cannot be asked about")),
+                instance: None,
+            })
+        })
+    }
 }

@@ -3,7 +3,9 @@
 pub mod clock;
 pub mod effects;
 pub mod sandbox;
+pub mod secrets;
 
 pub use clock::{Clock, Ids};
-pub use effects::{EffectOutcome, Effects, Performing};
+pub use effects::{EffectOutcome, Effects, Inquiring, Performing};
 pub use sandbox::Sandbox;
+pub use secrets::Secrets;

@@ -12,7 +12,7 @@ use openclaw_gateway::{
 };
 use openclaw_log::EventLog;
 use openclaw_model::{Event, RunId, Timestamp, event::run::RunEvent};
-use openclaw_ports::{Clock, Effects, Ids};
+use openclaw_ports::{Clock, Effects, Ids, Secrets};
 use openclaw_workflow::{expression::Evaluator, stepper::Limits};
 use tokio::{
     sync::{mpsc, watch},
@@ -46,6 +46,8 @@ pub struct Parts<L> {
     pub clock: Arc<dyn Clock>,
     /// Fresh ids.
     pub ids: Arc<dyn Ids>,
+    /// What `$secrets` looks like.
+    pub secrets: Arc<dyn Secrets>,
     /// Bounds on a run.
     pub limits: Limits,
 }

@@ -185,7 +185,7 @@ impl<L: EventLog> Worker<L> {
             now: self.parts.clock.now(),
             evaluator: &*self.parts.evaluator,
             ids: &|| self.parts.ids.next(),
-            secrets: &|_| None,
+            secrets: &|name| self.parts.secrets.shape(name),
             limits,
         };
         advance(program, state, stimulus, &around)

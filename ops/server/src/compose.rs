@@ -121,6 +121,7 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
         evaluator: Arc::new(JqEvaluator::new(Some(expression_worker()), config.runtime.expression_workers)),
         clock: clock.clone(),
         ids,
+        secrets: Arc::new(openclaw_ports::secrets::NoSecrets),
         limits: stepper::Limits {
             tasks: config.runtime.tasks_per_run,
             events: config.runtime.events_per_step,

@@ -80,6 +80,7 @@ impl Engine {
             evaluator: Arc::new(Local::new()),
             clock,
             ids: Arc::clone(&ids),
+            secrets: Arc::new(openclaw_ports::secrets::NoSecrets),
             limits: Limits::default(),
         };
         let (runtime, running) = Runtime::new(parts, commits, open);
