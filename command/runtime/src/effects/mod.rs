@@ -70,7 +70,7 @@ impl<L: EventLog> Effects for RuntimeEffects<L> {
                     Ok(Value::Null)
                 }
                 Request::Process(request) => self.process.perform(run, request, cancel).await,
-                Request::Run(request) => self.own.run(run, task, request, &intent.key, cancel).await,
+                Request::Run(request) => self.own.run(run, task, request, cancel).await,
                 Request::Command(request) => self.own.command(request, &intent.key).await,
                 Request::OpenApi(_) | Request::Grpc(_) | Request::Container(_) | Request::Approval(_) => {
                     Err(error::configuration("this kind of call is not carried out".into()))

@@ -53,10 +53,9 @@ impl<L: EventLog> OwnEffects<L> {
         parent: RunId,
         task: TaskId,
         request: &RunRequest,
-        key: &str,
         cancel: CancellationToken,
     ) -> EffectOutcome {
-        self.start(parent, task, request, key).await?;
+        self.start(parent, task, request).await?;
         if !request.wait {
             return Ok(json!({ "runId": request.run }));
         }
@@ -76,7 +75,7 @@ impl<L: EventLog> OwnEffects<L> {
                 () = cancel.cancelled() => true,
             };
             if cancelled {
-                self.stop(request.run, key).await;
+                self.stop(request.run).await;
                 return Err(error::runtime("cancelled".into()));
             }
         }
@@ -87,9 +86,9 @@ impl<L: EventLog> OwnEffects<L> {
         parent: RunId,
         task: TaskId,
         request: &RunRequest,
-        key: &str,
     ) -> Result<(), WorkflowError> {
-        let id = keyed_command(&Actor::RUNTIME, key);
+        // Of the run and not of the effect's key: each attempt of a `try` has a child of its own under the same key.
+        let id = keyed_command(&Actor::RUNTIME, &format!("start/{}", request.run));
         let digest = CommandDigest(id.0);
         if self.sequencer.recall(id, digest).await.map_err(|refused| failed(&refused))?.is_some() {
             return Ok(());
@@ -120,13 +119,13 @@ impl<L: EventLog> OwnEffects<L> {
         Ok(())
     }
 
-    async fn stop(&self, run: RunId, key: &str) {
+    async fn stop(&self, run: RunId) {
         let command =
             Command::Cancel { reason: Some("the task that waited for it was cancelled".into()), kill: false };
         let submission = Submission {
             stream: StreamId::run(run),
             command: command.into(),
-            id: keyed_command(&Actor::RUNTIME, &format!("{key}/cancel")),
+            id: keyed_command(&Actor::RUNTIME, &format!("cancel/{run}")),
             digest: CommandDigest([0; 16]),
             keyed: true,
             expected: Default::default(),
