@@ -1,5 +1,6 @@
 //! The JSON-RPC surface and the sequencer, the only door into the log.
 
+pub mod approvals;
 pub mod definitions;
 pub mod ends;
 pub mod metrics;
@@ -7,6 +8,7 @@ pub mod rpc;
 pub mod runs;
 pub mod sequencer;
 pub mod service;
+pub mod webhooks;
 
 pub use definitions::Definitions;
 pub use ends::Ends;

@@ -1,6 +1,6 @@
 //! All commands and all rejections, by family.
 
-use openclaw_core::{published, run, session, workflow};
+use openclaw_core::{approval, published, run, session, webhook, workflow};
 
 /// A command for a stream of its family.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,22 @@ pub enum Command {
     Workflow(workflow::Command),
     /// For an event that somebody publishes.
     Published(published::Command),
+    /// For a decision of people.
+    Approval(approval::Command),
+    /// For a receiver of events outside.
+    Webhook(webhook::Command),
+}
+
+impl From<approval::Command> for Command {
+    fn from(command: approval::Command) -> Self {
+        Self::Approval(command)
+    }
+}
+
+impl From<webhook::Command> for Command {
+    fn from(command: webhook::Command) -> Self {
+        Self::Webhook(command)
+    }
 }
 
 impl From<run::Command> for Command {
@@ -54,6 +70,12 @@ pub enum Rejection {
     /// A published event's.
     #[error(transparent)]
     Published(#[from] published::Rejection),
+    /// An approval's.
+    #[error(transparent)]
+    Approval(#[from] approval::Rejection),
+    /// A webhook's.
+    #[error(transparent)]
+    Webhook(#[from] webhook::Rejection),
     /// The command belongs to another kind of stream. `OC-CMD-005`.
     #[error("the command does not belong to this kind of stream")]
     WrongStream,
@@ -68,6 +90,8 @@ impl Rejection {
             Self::Session(rejection) => rejection.code(),
             Self::Workflow(rejection) => rejection.code(),
             Self::Published(rejection) => rejection.code(),
+            Self::Approval(rejection) => rejection.code(),
+            Self::Webhook(rejection) => rejection.code(),
             Self::WrongStream => "OC-CMD-005",
         }
     }

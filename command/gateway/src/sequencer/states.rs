@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use futures_util::StreamExt;
 use lru::LruCache;
-use openclaw_core::{Decider, Facts, published, run, session, workflow};
+use openclaw_core::{Decider, Facts, approval, published, run, session, webhook, workflow};
 use openclaw_log::{EventLog, StreamHead};
 use openclaw_model::{Event, Position, StreamId, StreamKind, Timestamp, Version};
 
@@ -25,6 +25,8 @@ enum State {
     Session(session::State),
     Workflow(workflow::State),
     Published(published::State),
+    Approval(Box<approval::State>),
+    Webhook(Box<webhook::State>),
     /// No decider takes commands for it.
     None,
 }
@@ -36,7 +38,9 @@ impl Cached {
             StreamKind::Session => State::Session(session::State::default()),
             StreamKind::Workflow => State::Workflow(workflow::State::default()),
             StreamKind::Event => State::Published(published::State::default()),
-            StreamKind::Approval | StreamKind::Schedule | StreamKind::Webhook => State::None,
+            StreamKind::Approval => State::Approval(Box::default()),
+            StreamKind::Webhook => State::Webhook(Box::default()),
+            StreamKind::Schedule => State::None,
         };
         Self { state, head: StreamHead { version: Version::NONE, position: Position::START } }
     }
@@ -57,6 +61,12 @@ impl Cached {
             (State::Published(state), Command::Published(command)) => {
                 Ok(typed(published::Published::decide(state, command, facts)?))
             }
+            (State::Approval(state), Command::Approval(command)) => {
+                Ok(typed(approval::Approval::decide(state, command, facts)?))
+            }
+            (State::Webhook(state), Command::Webhook(command)) => {
+                Ok(typed(webhook::Webhook::decide(state, command, facts)?))
+            }
             _ => Err(Rejection::WrongStream),
         }
     }
@@ -74,6 +84,12 @@ impl Cached {
             }
             (State::Published(state), Event::Published(event)) => {
                 published::Published::evolve(state, event, head.version, at);
+            }
+            (State::Approval(state), Event::Approval(event)) => {
+                approval::Approval::evolve(state, event, head.version, at);
+            }
+            (State::Webhook(state), Event::Webhook(event)) => {
+                webhook::Webhook::evolve(state, event, head.version, at);
             }
             // An event of another family cannot stand in the stream: `decide` made it or `load` checked it.
             _ => {}

@@ -1,5 +1,6 @@
 //! Acting on the world: each kind of effect in a module of its own, and the one that chooses between them.
 
+pub mod approval;
 pub mod http;
 pub mod own;
 pub mod process;
