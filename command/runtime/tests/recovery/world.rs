@@ -141,6 +141,7 @@ impl World {
             evaluator: Arc::new(JqEvaluator::new(None, 1)),
             clock,
             ids,
+            secrets: Arc::new(openclaw_ports::secrets::NoSecrets),
             limits: Limits::default(),
         };
         let (runtime, carry_out) = Runtime::new(parts, commits.into_iter().next().unwrap(), open);
