@@ -138,7 +138,7 @@ pub(super) fn emit<'d>(reader: &mut Reader<'d>, task: &Fields<'d>, _: &str, _: &
     let event = reader.object(&event, &["with"])?;
     let with = reader.required(&event, "with")?;
     let attributes = reader.map(&with)?;
-    let mut good = true;
+    let mut good = attribute_names(reader, &with, attributes);
     for needed in ["source", "type"] {
         if !attributes.contains_key(needed) {
             reader.report(code::MISSING_FIELD, &with.path, format!("the field `{needed}` is missing"));
@@ -146,23 +146,29 @@ pub(super) fn emit<'d>(reader: &mut Reader<'d>, task: &Fields<'d>, _: &str, _: &
         }
     }
     for (name, value) in attributes {
-        let attribute = with.child(name, value);
-        let legal = (1..=64).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        if !legal {
-            let message = "a CloudEvents attribute has lower case letters and digits";
-            reader.report(code::BAD_VALUE, &attribute.path, message);
-            good = false;
-        } else if name != "data" {
-            good &= reader.scalar_template(&attribute).is_some();
+        if name != "data" {
+            good &= reader.scalar_template(&with.child(name, value)).is_some();
         }
     }
     let template: Option<Template> = reader.template(&with);
     if good { template.map(Body::Emit) } else { None }
 }
 
-/// `listen`, which is part of the language but not of this version.
-pub(super) fn listen<'d>(reader: &mut Reader<'d>, task: &Fields<'d>, _: &str, _: &[&str]) -> Option<Body> {
-    reader.unsupported(&join(&task.path, "listen"), "`listen`");
-    None
+/// Whether the names are those that attributes of a CloudEvent may have.
+pub(super) fn attribute_names(
+    reader: &mut Reader<'_>,
+    with: &Node<'_>,
+    attributes: &serde_json::Map<String, serde_json::Value>,
+) -> bool {
+    let mut good = true;
+    for name in attributes.keys() {
+        let legal = (1..=64).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        if !legal {
+            let message = "a CloudEvents attribute has lower case letters and digits";
+            reader.report(code::BAD_VALUE, &join(&with.path, name), message);
+            good = false;
+        }
+    }
+    good
 }

@@ -1,22 +1,27 @@
 //! `call`: HTTP, this server's own commands, and functions of the document (dsl-reference, "Call").
+//! OpenAPI and gRPC are in `service`, decisions of people in `approval`.
 
 use std::sync::Arc;
 
-use openclaw_model::event::run::{Flow, HttpOutput};
+use openclaw_model::event::run::{EffectClass, Flow, HttpOutput};
 use serde_json::{Map, Value};
 
 use super::{
+    approval, authentication,
+    calls::AuthenticationTemplate,
     model::{Body, CommandCall, HttpCall, Task, Tasks, Transform},
     problem::code,
     reader::{Fields, Node, Reader, excerpt, join},
-    tasks,
+    service, tasks,
 };
 use crate::{expression::Template, suggest};
 
 /// Commands of this server that a task may call.
 const COMMANDS: [&str; 4] = ["session.create", "session.message", "session.set_state", "session.end"];
 /// Calls of the language, and those this runtime will add, that are not carried out yet.
-const LATER: [&str; 9] = ["asyncapi", "grpc", "openapi", "a2a", "mcp", "agent", "model", "tool", "approval"];
+const LATER: [&str; 6] = ["asyncapi", "a2a", "mcp", "agent", "model", "tool"];
+/// Calls of the language that are carried out.
+const KNOWN: [&str; 4] = ["http", "openapi", "grpc", "approval"];
 
 /// `call`.
 pub(super) fn read<'d>(
@@ -29,6 +34,9 @@ pub(super) fn read<'d>(
     let name = reader.text(&call)?;
     match name {
         "http" => http(reader, task).map(Body::Http),
+        "openapi" => service::openapi(reader, task).map(Body::OpenApi),
+        "grpc" => service::grpc(reader, task).map(Body::Grpc),
+        "approval" => approval::read(reader, task).map(Body::Approval),
         name if COMMANDS.contains(&name) => command(reader, task, name).map(Body::Command),
         name if LATER.contains(&name) => {
             reader.unsupported(&call.path, &format!("`call: {name}`"));
@@ -51,18 +59,16 @@ fn http<'d>(reader: &mut Reader<'d>, task: &Fields<'d>) -> Option<HttpCall> {
     let headers = reader.optional(fields.get("headers"), Reader::texts_template);
     let query = reader.optional(fields.get("query"), Reader::texts_template);
     let body = reader.optional(fields.get("body"), Reader::template);
-    let output = reader.optional(fields.get("output"), |reader, node| {
-        let words =
-            [("raw", HttpOutput::Raw), ("content", HttpOutput::Content), ("response", HttpOutput::Response)];
-        reader.word(node, &words)
-    });
+    let output = reader.optional(fields.get("output"), output);
     let redirect = reader.optional(fields.get("redirect"), Reader::boolean);
-    let class = reader.effect_class(task);
+    let class = reader.effect_class(task, true);
+    let inquiry = inquiry(reader, task, class.flatten());
+    let (endpoint, authentication) = endpoint?;
     Some(HttpCall {
-        authentication: None,
-        inquiry: None,
+        authentication,
+        inquiry: inquiry?.map(Box::new),
         method: method?,
-        endpoint: endpoint?,
+        endpoint,
         headers: headers?,
         query: query?,
         body: body?,
@@ -70,6 +76,51 @@ fn http<'d>(reader: &mut Reader<'d>, task: &Fields<'d>) -> Option<HttpCall> {
         redirect: redirect?.unwrap_or(false),
         class: class?,
     })
+}
+
+/// `output` of calls over HTTP.
+pub(super) fn output<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<HttpOutput> {
+    let words =
+        [("raw", HttpOutput::Raw), ("content", HttpOutput::Content), ("response", HttpOutput::Response)];
+    reader.word(node, &words)
+}
+
+/// `metadata.inquiry`: how to ask what became of a call of the class `queryable`.
+fn inquiry<'d>(
+    reader: &mut Reader<'d>,
+    task: &Fields<'d>,
+    class: Option<EffectClass>,
+) -> Option<Option<HttpCall>> {
+    let queryable = class == Some(EffectClass::Queryable);
+    let Some(node) = reader.metadata(task, "inquiry") else {
+        if queryable {
+            let message = "an effect that is queryable needs an `inquiry` that asks what became of it";
+            reader.report(code::MISSING_FIELD, &join(&task.path, "metadata"), message);
+            return None;
+        }
+        return Some(None);
+    };
+    if !queryable {
+        reader.report(code::BAD_VALUE, &node.path, "an inquiry belongs to `effect: queryable`");
+        return None;
+    }
+    let fields = reader.object(&node, &["endpoint", "headers", "query"])?;
+    let endpoint = reader.required(&fields, "endpoint").and_then(|node| endpoint(reader, &node));
+    let headers = reader.optional(fields.get("headers"), Reader::texts_template);
+    let query = reader.optional(fields.get("query"), Reader::texts_template);
+    let (endpoint, authentication) = endpoint?;
+    Some(Some(HttpCall {
+        method: Template::Literal(Value::from("GET")),
+        endpoint,
+        headers: headers?,
+        query: query?,
+        body: None,
+        output: HttpOutput::Content,
+        redirect: false,
+        authentication,
+        inquiry: None,
+        class: None,
+    }))
 }
 
 fn method<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Template> {
@@ -81,19 +132,22 @@ fn method<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Template> {
     reader.template(node)
 }
 
-fn endpoint<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Template> {
+/// An endpoint on the web, and how the caller proves who it is there (dsl-reference, "Endpoint").
+fn endpoint<'d>(
+    reader: &mut Reader<'d>,
+    node: &Node<'d>,
+) -> Option<(Template, Option<AuthenticationTemplate>)> {
     if node.value.is_object() {
         let fields = reader.object(node, &["uri", "authentication"])?;
-        if let Some(authentication) = fields.get("authentication") {
-            reader.unsupported(&authentication.path, "authentication");
-        }
-        let uri = reader.required(&fields, "uri")?;
-        return address(reader, &uri);
+        let authentication = reader.optional(fields.get("authentication"), authentication::read);
+        let uri = reader.required(&fields, "uri").and_then(|uri| address(reader, &uri));
+        return Some((uri?, authentication?));
     }
-    address(reader, node)
+    Some((address(reader, node)?, None))
 }
 
-fn address<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Template> {
+/// An address on the web: a URI template or an expression.
+pub(super) fn address<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Template> {
     let text = reader.text(node)?;
     let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     if !text.contains("${") && !matches!(scheme.as_deref(), Some("http" | "https")) {
@@ -125,7 +179,7 @@ fn function<'d>(
     reference: &str,
 ) -> Option<Body> {
     let Some(definition) = reader.reusable("functions", name) else {
-        let known: Vec<&str> = reader.reusable_names("functions").chain(COMMANDS).chain(["http"]).collect();
+        let known: Vec<&str> = reader.reusable_names("functions").chain(COMMANDS).chain(KNOWN).collect();
         let near = suggest::nearest(name, known.into_iter()).map(|near| format!("did you mean `{near}`?"));
         let message = format!("there is no function `{}` in `use.functions`", excerpt(name));
         reader.advise(code::UNKNOWN_REFERENCE, &call.path, message, near);

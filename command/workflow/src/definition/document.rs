@@ -13,41 +13,56 @@ use super::{
     model::Definition,
     problem::{Problem, code},
     reader::{Fields, Node, Reader, excerpt},
-    reuse, tasks,
+    resource::Resources,
+    reuse, schedule, tasks,
     text::MAX_TEXT_BYTES,
 };
 
 /// How many bytes of tasks are kept for `$task.definition`, those of nested tasks counted at each level.
 const MAX_SOURCE_BYTES: usize = 16 * MAX_TEXT_BYTES;
 
-/// Reads a document.
-pub(super) fn read(document: Value) -> Result<Definition, Vec<Problem>> {
-    let mut reader = Reader::new(&document, MAX_TASKS, MAX_SOURCE_BYTES);
+/// Reads a document and the files that it refers to.
+pub(super) fn read(document: Value, resources: &dyn Resources) -> Result<Definition, Vec<Problem>> {
+    let mut reader = Reader::new(&document, resources, MAX_TASKS, MAX_SOURCE_BYTES);
     let parts = parts(&mut reader);
     let loose = reader.loose;
+    let texts = std::mem::take(&mut reader.texts);
     let problems = reader.into_problems();
     match parts {
         Some(parts) if problems.is_empty() => Ok(Definition {
             namespace: parts.identity.namespace,
             name: parts.identity.name,
             version: parts.identity.version,
-            digest: Digest(*blake3::hash(&canonical::to_bytes(&document)).as_bytes()),
+            digest: digest(&document, &texts),
             source: Arc::new(document),
             input: parts.input,
             output: parts.output,
             timeout: parts.timeout,
             loose,
-            schedule: None,
-            secrets: BTreeSet::new(),
-            resources: BTreeMap::new(),
+            schedule: parts.schedule,
+            secrets: parts.secrets,
+            resources: texts,
             tasks: parts.tasks,
         }),
         _ => Err(problems),
     }
 }
 
+/// Over the document and what it refers to. Without resources it is that of the document alone.
+fn digest(document: &Value, resources: &BTreeMap<String, String>) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&canonical::to_bytes(document));
+    if !resources.is_empty() {
+        let texts = resources.iter().map(|(uri, text)| (uri.clone(), Value::from(text.as_str()))).collect();
+        hasher.update(&canonical::to_bytes(&Value::Object(texts)));
+    }
+    Digest(*hasher.finalize().as_bytes())
+}
+
 struct Parts {
     identity: Identity,
+    schedule: Option<super::Schedule>,
+    secrets: BTreeSet<String>,
     input: super::Transform,
     output: super::Transform,
     timeout: Option<super::Duration>,
@@ -66,15 +81,22 @@ fn parts(reader: &mut Reader<'_>) -> Option<Parts> {
     let fields = reader.object(&root, &known)?;
     evaluation(reader, &fields);
     let identity = reader.required(&fields, "document").and_then(|node| identity(reader, &node));
-    if let Some(schedule) = fields.get("schedule") {
-        reader.unsupported(&schedule.path, "a schedule");
-    }
+    let schedule = schedule::read(reader, &fields);
+    let secrets = reader.secrets();
     let input = reader.transform(fields.get("input"), "from");
     let output = reader.transform(fields.get("output"), "as");
     let timeout = reader.timeout(fields.get("timeout"));
     reuse::check(reader, &fields);
     let tasks = reader.required(&fields, "do").and_then(|node| tasks::list(reader, &node, "/do"));
-    Some(Parts { identity: identity?, input: input?, output: output?, timeout: timeout?, tasks: tasks? })
+    Some(Parts {
+        identity: identity?,
+        schedule: schedule?,
+        secrets,
+        input: input?,
+        output: output?,
+        timeout: timeout?,
+        tasks: tasks?,
+    })
 }
 
 /// `evaluate`: before everything else, because it says what texts mean.

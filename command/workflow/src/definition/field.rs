@@ -1,13 +1,14 @@
 //! Fields that occur everywhere: expressions, templates, durations, transformations, flow directives.
 
-use openclaw_model::event::run::{EffectClass, Flow};
+use openclaw_model::event::run::Flow;
 use serde_json::Value;
 
 use super::{
     model::{Duration, Transform},
     problem::code,
-    reader::{Fields, Node, Reader},
+    reader::{Node, Reader},
     schema,
+    secret::mentioned,
 };
 use crate::{
     duration,
@@ -131,8 +132,9 @@ impl<'d> Reader<'d> {
         let mut good = true;
         for name in expression.variables.iter() {
             if name == "secrets" && !self.variables.contains(name) {
-                self.unsupported(path, "the variable `$secrets`");
-                good = false;
+                for secret in mentioned(&expression.text) {
+                    good &= self.secret(secret, path).is_some();
+                }
             } else if !self.knows(name) {
                 let known = VARIABLES.iter().copied().chain(self.variables.iter().map(String::as_str));
                 let near = suggest::nearest(name, known).map(|near| format!("did you mean `${near}`?"));
@@ -243,6 +245,8 @@ impl<'d> Reader<'d> {
             "exit" => Some(Flow::Exit),
             "end" => Some(Flow::End),
             name if names.binary_search(&name).is_ok() => Some(Flow::Goto(name.to_owned())),
+            // Advice costs a look at the whole document.
+            _ if self.is_full() => None,
             name => {
                 let words = ["continue", "exit", "end"];
                 let near = suggest::nearest(name, names.iter().copied().chain(words));
@@ -255,24 +259,6 @@ impl<'d> Reader<'d> {
                 None
             }
         }
-    }
-
-    /// The effect class that a task declares in `metadata.effect`.
-    pub(super) fn effect_class(&mut self, task: &Fields<'d>) -> Option<Option<EffectClass>> {
-        let declared = task
-            .get("metadata")
-            .and_then(|metadata| metadata.value.get("effect").map(|effect| metadata.child("effect", effect)));
-        self.optional(declared, |reader, node| {
-            reader.word(
-                node,
-                &[
-                    ("pure", EffectClass::Pure),
-                    ("idempotent", EffectClass::Idempotent),
-                    ("keyed", EffectClass::Keyed),
-                    ("irreversible", EffectClass::Irreversible),
-                ],
-            )
-        })
     }
 }
 

@@ -6,21 +6,31 @@
 //!
 //! Invariant: no field of a document is passed over. It has an effect, or it is refused.
 
+mod approval;
+mod authentication;
 mod body;
 mod call;
 mod calls;
 mod check;
+mod container;
 mod document;
 mod events;
+mod extension;
 mod fault;
 mod field;
+mod listen;
 mod locate;
+mod metadata;
 mod model;
 mod problem;
 mod process;
 mod reader;
+mod resource;
 mod reuse;
+mod schedule;
 mod schema;
+mod secret;
+mod service;
 mod tasks;
 mod text;
 
@@ -33,7 +43,7 @@ pub use self::{
         ApprovalCall, AuthenticationTemplate, ChoiceTemplate, Container, DeadlineTemplate, GrpcCall, Keep,
         OpenApiCall, OutcomeTemplate, ResourceTemplate,
     },
-    check::{check, check_value},
+    check::{check, check_value, check_value_with, check_with},
     events::{Consume, Correlation, Extended, Filter, ForEach, Listen, Mode, Read, Schedule, Until},
     locate::{Mark, Place, Source},
     model::{
@@ -41,29 +51,51 @@ pub use self::{
         ProgramTemplate, Retry, Schema, SubWorkflow, Task, Tasks, Transform,
     },
     problem::{MAX_PROBLEMS, Problem, Severity},
+    resource::{MAX_RESOURCE_BYTES, NoResources, RecordedResources, Resources},
+    schedule::cron,
     text::{Format, MAX_DEPTH, MAX_TEXT_BYTES},
 };
 
 /// The most tasks of a document, those of functions counted at each call.
 pub const MAX_TASKS: usize = 10_000;
 
-/// Reads a document from YAML or JSON text.
+/// Reads a document that refers to no files from YAML or JSON text.
+///
+/// # Errors
+/// As [`load_with`]; a reference to a file is one.
+pub fn load(text: &str, format: Format) -> Result<Definition, Vec<Problem>> {
+    load_with(text, format, &NoResources)
+}
+
+/// Reads a document from YAML or JSON text, and the files that it refers to from `resources`.
 ///
 /// # Errors
 /// Everything that is wrong with it, at most [`MAX_PROBLEMS`]. Time and memory are bounded by the size of the text.
-pub fn load(text: &str, format: Format) -> Result<Definition, Vec<Problem>> {
+pub fn load_with(
+    text: &str,
+    format: Format,
+    resources: &dyn Resources,
+) -> Result<Definition, Vec<Problem>> {
     let document = text::parse(text, format).map_err(|problem| vec![problem])?;
-    from_value(document).map_err(|mut problems| {
+    from_value_with(document, resources).map_err(|mut problems| {
         locate::locate(text, format, &mut problems);
         problems
     })
 }
 
-/// Reads a document from its JSON form.
+/// Reads a document that refers to no files from its JSON form.
 ///
 /// # Errors
 /// As [`load`].
 pub fn from_value(document: Value) -> Result<Definition, Vec<Problem>> {
+    from_value_with(document, &NoResources)
+}
+
+/// Reads a document from its JSON form, and the files that it refers to from `resources`.
+///
+/// # Errors
+/// As [`load_with`].
+pub fn from_value_with(document: Value, resources: &dyn Resources) -> Result<Definition, Vec<Problem>> {
     text::check_depth(&document).map_err(|problem| vec![problem])?;
-    document::read(document)
+    document::read(document, resources)
 }

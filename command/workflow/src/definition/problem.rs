@@ -95,6 +95,10 @@ pub(super) mod code {
     pub(crate) const SCHEMA: &str = "OC-WF-023";
     /// A function that calls itself.
     pub(crate) const RECURSION: &str = "OC-WF-024";
+    /// A file that the document refers to and that cannot be read.
+    pub(crate) const RESOURCE: &str = "OC-WF-025";
+    /// A schema or a script from a web address, which could change under a run.
+    pub(crate) const MUTABLE: &str = "OC-WF-026";
     /// A flow directive to a task that is not in the scope.
     pub(crate) const NO_TARGET: &str = "OC-WF-030";
     /// A task that can only go to itself, for ever.

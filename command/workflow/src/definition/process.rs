@@ -4,10 +4,12 @@ use openclaw_model::event::run::{ParentClose, ProcessReturn, ScriptLanguage};
 use serde_json::Value;
 
 use super::{
+    container,
     document::is_label,
     model::{Body, Process, ProgramTemplate, SubWorkflow},
     problem::code,
     reader::{Fields, Node, Reader, excerpt},
+    resource,
 };
 use crate::expression::Template;
 
@@ -27,7 +29,7 @@ pub(super) fn read<'d>(reader: &mut Reader<'d>, task: &Fields<'d>, _: &str, _: &
         ];
         reader.word(node, &words)
     });
-    let class = reader.effect_class(task);
+    let class = reader.effect_class(task, false);
     let mut programs = known[..4].iter().filter_map(|name| fields.get(name).map(|node| (*name, node)));
     let (Some((kind, program)), None) = (programs.next(), programs.next()) else {
         reader.report(code::BAD_VALUE, &node.path, "give one of container, script, shell, workflow");
@@ -35,10 +37,10 @@ pub(super) fn read<'d>(reader: &mut Reader<'d>, task: &Fields<'d>, _: &str, _: &
     };
     match kind {
         "container" => {
-            reader.unsupported(&program.path, "`run: container`");
-            None
+            let returns = returns?.unwrap_or_default();
+            container::read(reader, &program, returns, wait?.unwrap_or(true), class?).map(Body::Container)
         }
-        "workflow" => workflow(reader, &program, wait?.unwrap_or(true)).map(Body::Workflow),
+        "workflow" => workflow(reader, task, &program, wait?.unwrap_or(true)).map(Body::Workflow),
         kind => {
             let parts = if kind == "shell" { shell(reader, &program) } else { script(reader, &program) };
             let parts = parts?;
@@ -83,14 +85,19 @@ fn script<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Parts> {
         ];
         reader.word(&node, &words)
     });
-    let program = if let Some(source) = fields.get("source") {
-        reader.unsupported(&source.path, "a script from an external resource");
-        None
-    } else {
+    let code = match fields.get("source") {
+        Some(source) if fields.has("code") => {
+            reader.report(code::DUPLICATE, &source.path, "give either `code` or `source`");
+            None
+        }
+        Some(source) => {
+            let (_, text) = resource::text(reader, &source, "a script")?;
+            Some(Template::Literal(Value::String(text)))
+        }
         // `${` has a meaning of its own in scripts.
-        let code = reader.required(&fields, "code").and_then(|node| reader.whole_template(&node));
-        language.zip(code).map(|(language, code)| ProgramTemplate::Script(language, code))
+        None => reader.required(&fields, "code").and_then(|node| reader.whole_template(&node)),
     };
+    let program = language.zip(code).map(|(language, code)| ProgramTemplate::Script(language, code));
     parts(reader, &fields, program)
 }
 
@@ -106,7 +113,7 @@ fn parts<'d>(
 }
 
 /// Arguments: an array, or an expression that gives one.
-fn arguments<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Template> {
+pub(super) fn arguments<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Template> {
     if node.value.is_string() {
         return reader.expression(node).map(Template::Expression);
     }
@@ -120,19 +127,27 @@ fn arguments<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Template> {
     if good { reader.template(node) } else { None }
 }
 
-fn workflow<'d>(reader: &mut Reader<'d>, node: &Node<'d>, wait: bool) -> Option<SubWorkflow> {
+fn workflow<'d>(
+    reader: &mut Reader<'d>,
+    task: &Fields<'d>,
+    node: &Node<'d>,
+    wait: bool,
+) -> Option<SubWorkflow> {
     let fields = reader.object(node, &["namespace", "name", "version", "input"])?;
     let namespace = reader.required(&fields, "namespace").and_then(|node| label(reader, &node));
     let name = reader.required(&fields, "name").and_then(|node| label(reader, &node));
     let version = reader.required(&fields, "version").and_then(|node| version(reader, &node));
     let input = reader.optional(fields.get("input"), Reader::template);
+    let close = reader.parent_close(task);
+    // What nobody waits for is nobody's to stop.
+    let otherwise = if wait { ParentClose::Cancel } else { ParentClose::Abandon };
     Some(SubWorkflow {
         namespace: namespace?,
         name: name?,
         version: version?,
         input: input?,
         wait,
-        close: ParentClose::default(),
+        close: close?.unwrap_or(otherwise),
     })
 }
 

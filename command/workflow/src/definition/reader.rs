@@ -3,11 +3,14 @@
 //! A reader reports what is wrong and gives nothing; the caller goes on with the rest, so that one reading finds all
 //! problems.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Map, Value};
 
-use super::problem::{MAX_PROBLEMS, Problem, code};
+use super::{
+    problem::{MAX_PROBLEMS, Problem, code},
+    resource::Resources,
+};
 use crate::suggest;
 
 /// A place in the document.
@@ -65,6 +68,12 @@ pub(super) struct Reader<'d> {
     pub(super) functions: Vec<String>,
     /// Whether calls of functions are left alone, while functions are checked one by one.
     pub(super) shallow: bool,
+    /// Whether extensions are left alone, while tasks of extensions are read.
+    pub(super) plain: bool,
+    /// Where the texts of files come from.
+    pub(super) resources: &'d dyn Resources,
+    /// Texts of the files that were read, by their URI.
+    pub(super) texts: BTreeMap<String, String>,
     /// Tasks that may still be read.
     pub(super) tasks_left: usize,
     /// Bytes of task definitions that may still be kept.
@@ -74,13 +83,16 @@ pub(super) struct Reader<'d> {
 }
 
 impl<'d> Reader<'d> {
-    pub(super) fn new(root: &'d Value, tasks: usize, bytes: usize) -> Self {
+    pub(super) fn new(root: &'d Value, resources: &'d dyn Resources, tasks: usize, bytes: usize) -> Self {
         Self {
             root,
             loose: false,
             variables: Vec::new(),
             functions: Vec::new(),
             shallow: false,
+            plain: false,
+            resources,
+            texts: BTreeMap::new(),
             tasks_left: tasks,
             bytes_left: bytes,
             exhausted: false,
@@ -230,6 +242,16 @@ impl<'d> Reader<'d> {
         self.bytes_left = left.unwrap_or(0);
         if left.is_none() {
             self.exhaust("the tasks, with what they use counted at each use, are larger than allowed");
+        }
+        left.is_some()
+    }
+
+    /// Counts the text of a file that is read once more.
+    pub(super) fn charge_text(&mut self, bytes: usize) -> bool {
+        let left = self.bytes_left.checked_sub(bytes);
+        self.bytes_left = left.unwrap_or(0);
+        if left.is_none() {
+            self.exhaust("the files that are referred to, counted at each use, are larger than allowed");
         }
         left.is_some()
     }

@@ -1,7 +1,7 @@
 //! `use`: components that tasks refer to by name (dsl-reference, "Use").
 
 use super::{
-    MAX_TASKS, fault,
+    MAX_TASKS, authentication, extension, fault,
     model::Duration,
     problem::code,
     reader::{Fields, Node, Reader, excerpt, join},
@@ -30,20 +30,17 @@ pub(super) fn check<'d>(reader: &mut Reader<'d>, document: &Fields<'d>) {
     each(reader, &fields, "retries", fault::read_retry);
     reader.variables.pop();
     functions(reader, &fields);
-    // Policies may stand here; using one is refused where it is used.
-    each(reader, &fields, "authentications", Reader::map);
+    each(reader, &fields, "authentications", authentication::policy);
     if let Some(secrets) = fields.get("secrets") {
         for secret in reader.array(&secrets).unwrap_or_default() {
             reader.text(&secret);
         }
     }
-    for (name, what) in [("extensions", "extensions"), ("catalogs", "catalogs")] {
-        let Some(node) = fields.get(name) else { continue };
-        let empty = node.value.as_array().is_some_and(Vec::is_empty)
-            || node.value.as_object().is_some_and(serde_json::Map::is_empty);
-        if !empty {
-            reader.unsupported(&node.path, what);
-        }
+    extension::check(reader, &fields);
+    if let Some(node) = fields.get("catalogs")
+        && node.value.as_object().is_none_or(|catalogs| !catalogs.is_empty())
+    {
+        reader.unsupported(&node.path, "a catalog");
     }
 }
 

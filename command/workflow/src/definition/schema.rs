@@ -12,6 +12,7 @@ use super::{
     model::Schema,
     problem::code,
     reader::{Node, Reader},
+    resource, text,
 };
 
 /// The most subschemas, with every reference written out.
@@ -29,18 +30,28 @@ pub(super) fn read<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Schem
             return None;
         }
     }
-    if let Some(resource) = fields.get("resource") {
-        reader.unsupported(&resource.path, "a schema from an external resource");
-        return None;
-    }
-    let document = reader.required(&fields, "document")?;
-    match compile(document.value) {
-        Ok(schema) => Some(schema),
-        Err(message) => {
-            reader.report(code::SCHEMA, &document.path, message);
-            None
+    let (path, schema) = match fields.get("resource") {
+        Some(resource) if fields.has("document") => {
+            reader.report(code::DUPLICATE, &resource.path, "give either `document` or `resource`");
+            return None;
         }
-    }
+        Some(resource) => {
+            let (path, text) = resource::text(reader, &resource, "a schema")?;
+            (path, from_text(&text))
+        }
+        None => {
+            let document = reader.required(&fields, "document")?;
+            (document.path, compile(document.value))
+        }
+    };
+    schema.map_err(|message| reader.report(code::SCHEMA, &path, message)).ok()
+}
+
+/// Compiles the text of a file, YAML or JSON.
+fn from_text(schema: &str) -> Result<Schema, String> {
+    let document = text::parse(schema, text::Format::Auto).map_err(|problem| problem.message)?;
+    text::check_depth(&document).map_err(|problem| problem.message)?;
+    compile(&document)
 }
 
 pub(super) fn compile(document: &Value) -> Result<Schema, String> {

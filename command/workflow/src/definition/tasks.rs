@@ -6,7 +6,7 @@ use openclaw_model::event::run::Flow;
 use serde_json::Value;
 
 use super::{
-    body,
+    body, extension,
     model::{Body, Task, Tasks},
     problem::code,
     reader::{Fields, Node, Reader, excerpt},
@@ -83,7 +83,7 @@ pub(super) fn one<'d>(
     if !reader.count_task() {
         return None;
     }
-    let kind = kind(reader, node)?;
+    let (field, kind) = kind(reader, node)?;
     let known: Vec<&str> = COMMON.iter().chain(kind.fields).copied().collect();
     let fields = reader.object(node, &known)?;
     let source = reader.source(node);
@@ -96,6 +96,7 @@ pub(super) fn one<'d>(
     if let Some(metadata) = fields.get("metadata") {
         reader.map(&metadata);
     }
+    let hold = reader.hold(&fields);
     let body = (kind.read)(reader, &fields, reference, names);
     let task = Task {
         name: name.to_owned(),
@@ -107,11 +108,11 @@ pub(super) fn one<'d>(
         export: export?,
         timeout: timeout?,
         then: then?.unwrap_or_default(),
-        hold: false,
+        hold: hold?,
         body: body?,
     };
     check_endless(reader, node, &task)?;
-    Some(task)
+    extension::around(reader, task, field)
 }
 
 /// A task that computes nothing new and always goes back to itself can never end.
@@ -154,11 +155,11 @@ const KINDS: [(&str, Kind); 12] = [
     ("emit", Kind { fields: &["emit"], read: body::emit }),
     ("call", Kind { fields: &["call", "with"], read: super::call::read }),
     ("run", Kind { fields: &["run"], read: super::process::read }),
-    ("listen", Kind { fields: &["listen", "foreach"], read: body::listen }),
+    ("listen", Kind { fields: &["listen", "foreach"], read: super::listen::read }),
 ];
 
 /// Finds out what a task does, by the field that says so.
-fn kind(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<&'static Kind> {
+fn kind(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<(&'static str, &'static Kind)> {
     let Value::Object(map) = node.value else {
         reader.wrong_type(node, "a task");
         return None;
@@ -185,5 +186,5 @@ fn kind(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<&'static Kind> {
         );
         return None;
     }
-    Some(kind)
+    Some((field, kind))
 }

@@ -3,14 +3,17 @@
 //! Only what is certain is reported: the data is written out at that place, and whatever its computed parts become, the
 //! schema refuses it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use jsonschema::{Validator, error::ValidationErrorKind};
 use serde_json::Value;
 
-use super::{Written, lists, problem, roots, tasks};
+use super::{Found, Written, lists, roots, tasks};
 use crate::definition::{
-    problem::{Problem, code},
+    problem::code,
     reader::{excerpt, join},
     schema,
 };
@@ -19,7 +22,7 @@ use crate::definition::{
 const MOST: usize = 20_000_000;
 
 /// Reports data that no run can bring through the schema it meets.
-pub(super) fn check(document: &Value, problems: &mut Vec<Problem>) {
+pub(super) fn check(document: &Value, problems: &mut Found) {
     let loose = document.pointer("/evaluate/mode").and_then(Value::as_str) == Some("loose");
     let mut fit = Fit { document, loose, left: MOST, schemas: HashMap::new(), problems };
     for (list, _) in roots(document) {
@@ -41,7 +44,7 @@ struct Fit<'d, 'p> {
     left: usize,
     /// By place. None for those that are no schema, which is a problem of its own.
     schemas: HashMap<String, Option<Known>>,
-    problems: &'p mut Vec<Problem>,
+    problems: &'p mut Found,
 }
 
 #[derive(Clone)]
@@ -58,12 +61,14 @@ impl<'d> Fit<'d, '_> {
         if let (Some(first), Some(input)) = (list.first(), &input) {
             self.enters(input, first);
         }
+        let indices: HashMap<&str, usize> =
+            list.iter().enumerate().map(|(index, task)| (task.name, index)).collect();
         for (index, task) in list.iter().enumerate() {
             self.task(task);
             let Some(output) = self.output(task) else { continue };
             let next = match task.task.get("then").and_then(Value::as_str) {
                 None | Some("continue") => list.get(index + 1),
-                Some(name) => list.iter().find(|task| task.name == name),
+                Some(name) => indices.get(name).map(|index| &list[*index]),
             };
             if let Some(next) = next {
                 self.enters(&output, next);
@@ -139,7 +144,7 @@ impl<'d> Fit<'d, '_> {
     fn meets(&mut self, data: &Data<'d>, place: &str, schema: Option<&Value>) {
         let Some(document) = schema.and_then(|schema| schema.get("document")) else { return };
         let Some(known) = self.schema(place, document) else { return };
-        let mut computed = Vec::new();
+        let mut computed = BTreeSet::new();
         let nodes = survey(data.value, "", self.loose, &mut computed);
         let Some(left) = self.left.checked_sub(known.nodes.saturating_mul(nodes)) else { return };
         self.left = left;
@@ -147,6 +152,10 @@ impl<'d> Fit<'d, '_> {
             return;
         }
         for error in known.validator.iter_errors(data.value) {
+            // Telling a problem quotes the data, so no more are told than are kept.
+            if self.problems.is_full() {
+                return;
+            }
             let within = error.instance_path().to_string();
             if !certain(&within, error.kind(), &computed) {
                 continue;
@@ -154,17 +163,14 @@ impl<'d> Fit<'d, '_> {
             let path = format!("{}{within}", data.path);
             let message =
                 format!("this cannot satisfy the schema at {place}: {}", excerpt_of(&error.to_string()));
-            let found = problem(code::MISFIT, &path, message, None);
-            if !self.problems.contains(&found) {
-                self.problems.push(found);
-            }
+            self.problems.add(code::MISFIT, &path, message, None);
         }
     }
 
     fn schema(&mut self, place: &str, document: &Value) -> Option<Known> {
         let compiled = self.schemas.entry(place.to_owned()).or_insert_with(|| {
             let validator = schema::compile(document).ok()?.0;
-            let nodes = survey(document, "", false, &mut Vec::new());
+            let nodes = survey(document, "", false, &mut BTreeSet::new());
             Some(Known { validator, nodes, conditional: is_conditional(document) })
         });
         compiled.clone()
@@ -176,11 +182,11 @@ fn excerpt_of(text: &str) -> String {
 }
 
 /// Counts the nodes of `value` and notes the places of those that are computed.
-fn survey(value: &Value, path: &str, loose: bool, computed: &mut Vec<String>) -> usize {
+fn survey(value: &Value, path: &str, loose: bool, computed: &mut BTreeSet<String>) -> usize {
     match value {
         Value::String(text) => {
             if loose || text.contains("${") {
-                computed.push(path.to_owned());
+                computed.insert(path.to_owned());
             }
             1
         }
@@ -200,7 +206,7 @@ fn survey(value: &Value, path: &str, loose: bool, computed: &mut Vec<String>) ->
 }
 
 /// Whether the error at `place` stays whatever becomes of the computed parts.
-fn certain(place: &str, kind: &ValidationErrorKind, computed: &[String]) -> bool {
+fn certain(place: &str, kind: &ValidationErrorKind, computed: &BTreeSet<String>) -> bool {
     let about_shape = matches!(
         kind,
         ValidationErrorKind::Required { .. }
@@ -211,11 +217,9 @@ fn certain(place: &str, kind: &ValidationErrorKind, computed: &[String]) -> bool
             | ValidationErrorKind::MinItems { .. }
             | ValidationErrorKind::MaxItems { .. }
     );
-    computed.iter().all(|part| {
-        let same = part == place;
-        let above = part.strip_prefix(place).is_some_and(|rest| rest.starts_with('/'));
-        !same && (!above || about_shape)
-    })
+    let below = format!("{place}/");
+    let above = computed.range(below.clone()..).next().is_some_and(|part| part.starts_with(&below));
+    !computed.contains(place) && (!above || about_shape)
 }
 
 /// Whether the schema has keywords by which one part of the data decides about another.

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
-    from_value, locate,
+    NoResources, Resources, from_value_with, locate,
     problem::{MAX_PROBLEMS, Problem, code},
     reader::{excerpt, join},
     text::{self, Format},
@@ -26,11 +26,22 @@ use super::{
 /// [`Problem::severity`]. Time and memory are bounded by the size of the text.
 #[must_use]
 pub fn check(text: &str, format: Format, secrets: Option<&BTreeSet<String>>) -> Vec<Problem> {
+    check_with(text, format, secrets, &NoResources)
+}
+
+/// As [`check`], of a document that may refer to files of `resources`.
+#[must_use]
+pub fn check_with(
+    text: &str,
+    format: Format,
+    secrets: Option<&BTreeSet<String>>,
+    resources: &dyn Resources,
+) -> Vec<Problem> {
     let document = match text::parse(text, format) {
         Ok(document) => document,
         Err(problem) => return vec![problem],
     };
-    let mut problems = check_value(document, secrets);
+    let mut problems = check_value_with(document, secrets, resources);
     locate::locate(text, format, &mut problems);
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems
@@ -39,15 +50,30 @@ pub fn check(text: &str, format: Format, secrets: Option<&BTreeSet<String>>) -> 
 /// As [`check`], of a document in its JSON form; its problems have no lines.
 #[must_use]
 pub fn check_value(document: Value, secrets: Option<&BTreeSet<String>>) -> Vec<Problem> {
+    check_value_with(document, secrets, &NoResources)
+}
+
+/// As [`check_with`], of a document in its JSON form; its problems have no lines.
+#[must_use]
+pub fn check_value_with(
+    document: Value,
+    secrets: Option<&BTreeSet<String>>,
+    resources: &dyn Resources,
+) -> Vec<Problem> {
     if let Err(problem) = text::check_depth(&document) {
         return vec![problem];
     }
-    let mut found = Vec::new();
-    reach::check(&document, &mut found);
-    fit::check(&document, &mut found);
-    secrets::check(&document, secrets, &mut found);
-    let mut problems = from_value(document).err().unwrap_or_default();
-    problems.extend(found);
+    let (mut unreachable, mut misfits, mut unlisted) = (Found::default(), Found::default(), Found::default());
+    reach::check(&document, &mut unreachable);
+    fit::check(&document, &mut misfits);
+    secrets::check(&document, secrets, &mut unlisted);
+    let mut problems = from_value_with(document, resources).err().unwrap_or_default();
+    for found in [unreachable, misfits, unlisted].into_iter().flat_map(|found| found.0) {
+        // Loading looks at some of it too.
+        if !problems.contains(&found) {
+            problems.push(found);
+        }
+    }
     problems.sort_by_key(Problem::severity);
     problems.truncate(MAX_PROBLEMS);
     problems
@@ -76,6 +102,23 @@ pub(crate) fn scenario_problem(path: &str, message: String, suggestion: Option<S
 
 fn problem(code: &'static str, path: &str, message: String, suggestion: Option<String>) -> Problem {
     Problem { code, path: path.to_owned(), message, suggestion, line: None, column: None }
+}
+
+/// What one kind of check found: nothing twice, and no more than is reported.
+#[derive(Default)]
+struct Found(Vec<Problem>);
+
+impl Found {
+    fn is_full(&self) -> bool {
+        self.0.len() >= MAX_PROBLEMS
+    }
+
+    fn add(&mut self, code: &'static str, path: &str, message: String, suggestion: Option<String>) {
+        let found = problem(code, path, message, suggestion);
+        if !self.is_full() && !self.0.contains(&found) {
+            self.0.push(found);
+        }
+    }
 }
 
 /// A task as it is written: its name, its place and its definition.

@@ -7,11 +7,11 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{Written, lists, problem, roots, tasks};
-use crate::definition::problem::{Problem, code};
+use super::{Found, Written, lists, roots, tasks};
+use crate::definition::problem::code;
 
 /// Reports every task that can never run. What is within such a task is not reported again.
-pub(super) fn check(document: &Value, problems: &mut Vec<Problem>) {
+pub(super) fn check(document: &Value, problems: &mut Found) {
     for (list, _) in roots(document) {
         follow(&list, problems);
     }
@@ -43,7 +43,7 @@ struct Exits<'d> {
 }
 
 /// Follows the flow through a list. Returns whether it can come to the list's end, so that what is after goes on.
-fn follow(list: &[Written<'_>], problems: &mut Vec<Problem>) -> bool {
+fn follow(list: &[Written<'_>], problems: &mut Found) -> bool {
     let indices: HashMap<&str, usize> =
         list.iter().enumerate().rev().map(|(index, task)| (task.name, index)).collect();
     let mut reached = vec![false; list.len()];
@@ -68,19 +68,19 @@ fn follow(list: &[Written<'_>], problems: &mut Vec<Problem>) -> bool {
     }
     for (index, task) in list.iter().enumerate().filter(|(index, _)| !reached[*index]) {
         let before = list[..index].last().map_or("", |before| before.name);
-        problems.push(problem(
+        problems.add(
             code::UNREACHABLE,
             &task.path,
             format!("the task `{}` can never run", task.name),
             Some(format!(
                 "nothing leads here: the flow never goes on after `{before}`, and no `then` names it"
             )),
-        ));
+        );
     }
     ends
 }
 
-fn exits<'d>(written: &Written<'d>, problems: &mut Vec<Problem>) -> Exits<'d> {
+fn exits<'d>(written: &Written<'d>, problems: &mut Found) -> Exits<'d> {
     let task = written.task;
     let mut flows = Vec::new();
     // A task whose condition does not hold passes its input on to the next one.
@@ -103,7 +103,7 @@ fn directive(task: &Value) -> &str {
 }
 
 /// Whether the task can end in a way that its own directive decides what comes next.
-fn completes(written: &Written<'_>, problems: &mut Vec<Problem>) -> bool {
+fn completes(written: &Written<'_>, problems: &mut Found) -> bool {
     let task = written.task;
     let mut ends = HashMap::new();
     for (list, path) in lists(task, &written.path) {

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::problem;
+use super::Found;
 use crate::{
     definition::{
-        problem::{Problem, code},
+        problem::code,
         reader::{excerpt, join},
+        secret::{mentioned, unlisted},
     },
     suggest,
 };
@@ -19,7 +20,7 @@ const EXPRESSIONS: [&str; 8] = ["if", "when", "exceptWhen", "in", "while", "from
 const POLICIES: [&str; 5] = ["basic", "bearer", "digest", "oauth2", "oidc"];
 
 /// Reports secrets that are used and not listed, and those that are listed and not among `existing`.
-pub(super) fn check(document: &Value, existing: Option<&BTreeSet<String>>, problems: &mut Vec<Problem>) {
+pub(super) fn check(document: &Value, existing: Option<&BTreeSet<String>>, problems: &mut Found) {
     let listed: Vec<&str> = document
         .pointer("/use/secrets")
         .and_then(Value::as_array)
@@ -27,12 +28,12 @@ pub(super) fn check(document: &Value, existing: Option<&BTreeSet<String>>, probl
         .flatten()
         .map(|name| name.as_str().unwrap_or_default())
         .collect();
-    let mut walk = Walk { listed: &listed, problems };
+    let mut walk = Walk { listed: &listed.iter().copied().collect(), problems };
     walk.value(document, "", "", false);
     let Some(existing) = existing else { return };
     for (index, name) in listed.iter().enumerate().filter(|(_, name)| !existing.contains(**name)) {
         let near = suggest::nearest(name, existing.iter().map(String::as_str));
-        problems.push(problem(
+        problems.add(
             code::SECRET_MISSING,
             &format!("/use/secrets/{index}"),
             format!("there is no secret `{}`", excerpt(name)),
@@ -41,13 +42,13 @@ pub(super) fn check(document: &Value, existing: Option<&BTreeSet<String>>, probl
                     format!("did you mean `{near}`?")
                 }),
             ),
-        ));
+        );
     }
 }
 
 struct Walk<'a> {
-    listed: &'a [&'a str],
-    problems: &'a mut Vec<Problem>,
+    listed: &'a BTreeSet<&'a str>,
+    problems: &'a mut Found,
 }
 
 impl Walk<'_> {
@@ -80,33 +81,10 @@ impl Walk<'_> {
     }
 
     fn used(&mut self, name: &str, path: &str) {
-        if self.listed.contains(&name) {
+        if self.listed.contains(name) || self.problems.is_full() {
             return;
         }
-        let near = suggest::nearest(name, self.listed.iter().copied());
-        let found = problem(
-            code::SECRET_NOT_LISTED,
-            path,
-            format!("the secret `{}` is used, and not listed in `use.secrets`", excerpt(name)),
-            Some(near.map_or("list it there".into(), |near| format!("did you mean `{near}`?"))),
-        );
-        if !self.problems.contains(&found) {
-            self.problems.push(found);
-        }
+        let (message, advice) = unlisted(name, self.listed.iter().copied());
+        self.problems.add(code::SECRET_NOT_LISTED, path, message, Some(advice));
     }
-}
-
-/// The names in `$secrets.name` and `$secrets["name"]`. What is computed is left alone.
-fn mentioned(text: &str) -> impl Iterator<Item = &str> {
-    text.split("$secrets").skip(1).filter_map(|rest| {
-        if let Some(rest) = rest.strip_prefix('.') {
-            if let Some(quoted) = rest.strip_prefix('"') {
-                return quoted.split_once('"').map(|(name, _)| name);
-            }
-            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-            return Some(&rest[..end]).filter(|name| !name.is_empty());
-        }
-        let quoted = rest.trim_start().strip_prefix('[')?.trim_start().strip_prefix('"')?;
-        quoted.split_once('"').map(|(name, _)| name)
-    })
 }

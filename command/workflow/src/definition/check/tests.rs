@@ -151,8 +151,9 @@ fn secrets_have_to_be_listed_and_to_exist() {
         } } }],
     });
     let existing = BTreeSet::from(["token".to_owned()]);
-    let mut problems = Vec::new();
-    secrets::check(&document, Some(&existing), &mut problems);
+    let mut found = Found::default();
+    secrets::check(&document, Some(&existing), &mut found);
+    let problems = found.0;
     let found: Vec<_> = problems.iter().map(|problem| (problem.code, &*problem.path)).collect();
     assert_eq!(
         found,
@@ -164,4 +165,26 @@ fn secrets_have_to_be_listed_and_to_exist() {
         ]
     );
     assert!(problems[2].suggestion.as_deref().unwrap().contains("`token`"));
+}
+
+/// Quadratic work would show: the runner stops a test that takes minutes.
+#[test]
+fn of_a_hostile_document_a_hundred_problems_are_told_and_no_more_are_looked_for() {
+    let size = |tasks: usize, write: fn(usize) -> String| {
+        let rest: String = (0..tasks).map(write).collect();
+        let text = format!("{HEAD}do:\n{rest}");
+        assert!(text.len() <= crate::definition::MAX_TEXT_BYTES, "{}", text.len());
+        let problems = check(&text, Format::Yaml, None);
+        assert!(!problems.is_empty() && problems.len() <= MAX_PROBLEMS);
+        assert!(problems.iter().all(|problem| problem.line.is_some()));
+    };
+    size(9_000, |index| format!("- t{index}: {{ set: {{ x: 1 }}, then: nowhere }}\n"));
+    size(20_000, |index| format!("- t{index}: {{ set: {{ x: 1 }}, then: end }}\n"));
+    size(15_000, |index| format!("- t{index}: {{ set: {{ x: '${{ $secrets.s{index} }}' }} }}\n"));
+    let numbers: String = (0..40_000).map(|index| format!("x{index}, ")).collect();
+    let strings = "{ items: { maxLength: 1 } }";
+    let text = format!(
+        "{HEAD}do:\n- a: {{ set: {{ l: [ {numbers} ] }}, output: {{ schema: {{ document: {{ properties: {{ l: {strings} }} }} }} }} }}\n"
+    );
+    assert_eq!(check(&text, Format::Yaml, None).len(), MAX_PROBLEMS);
 }
