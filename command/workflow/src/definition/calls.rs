@@ -184,7 +184,7 @@ pub struct Container {
     pub returns: ProcessReturn,
     /// Whether the task waits for its end.
     pub wait: bool,
-    /// Declared by `metadata.effect`, else irreversible.
+    /// Declared by `metadata.effect`, else keyed: a container carries the effect's key, so that it is found again.
     pub class: Option<EffectClass>,
 }
 
