@@ -225,3 +225,86 @@ fn a_run_without_end_is_stopped() {
     let failure = failure("do:\n- a: { set: { x: 1 } }\n- b: { wait: PT1S, then: a }\n", "  input: 1\n");
     assert!(failure.contains("OC-RUN-005"), "{failure}");
 }
+
+#[test]
+fn events_are_given_to_tasks_that_listen_one_by_one() {
+    let tasks = concat!(
+        "do:\n",
+        "- orders:\n",
+        "    listen:\n",
+        "      to: { any: [ { with: { type: ordered } } ], until: 'length == 2' }\n",
+        "    foreach:\n",
+        "      item: order\n",
+        "      do: [ price: { set: { sum: '${ $order.count * 2 }' } } ]\n",
+    );
+    let events = concat!(
+        "  events:\n",
+        "  - { type: other, source: 'http://s', data: { count: 9 } }\n",
+        "  - { type: ordered, source: 'http://s', data: { count: 1 } }\n",
+        "  - { type: ordered, source: 'http://s', data: { count: 2 } }\n",
+    );
+    passes(
+        tasks,
+        &format!(
+            "{events}  expect: {{ output: [ {{ sum: 2 }}, {{ sum: 4 }} ], path: [ orders, price, price ] }}\n"
+        ),
+    );
+    let many = failure(tasks, &format!("{events}  - {{ type: ordered, source: 'http://s' }}\n"));
+    assert!(many.contains("nothing listened for the last 1 of the events"), "{many}");
+    let none = failure(tasks, "  input: 1\n");
+    assert!(none.contains("waits for what the scenario does not give: /do/0/orders"), "{none}");
+}
+
+#[test]
+fn a_run_hears_what_it_publishes_itself() {
+    let tasks = concat!(
+        "do:\n",
+        "- both:\n",
+        "    fork:\n",
+        "      branches:\n",
+        "      - hear: { listen: { to: { one: { with: { type: said } } } } }\n",
+        "      - say: { do: [ pause: { wait: PT1S }, out: { emit: { event: { with: { type: said, source: 'http://s', data: 5 } } } } ] }\n",
+    );
+    passes(tasks, "  expect: { holds: '.[0] == [5]', took: PT1S }\n");
+}
+
+#[test]
+fn people_and_child_runs_answer_from_the_scenario_and_secrets_are_made_up() {
+    let tasks = concat!(
+        "use: { secrets: [ token ] }\n",
+        "do:\n",
+        "- ask: { call: approval, with: { title: '${ \"Pay \" + (.sum | tostring) }', assignees: [ ada ] } }\n",
+        "- judge: { switch: [ { yes: { when: .choice == \"approve\", then: pay } }, { no: { then: end } } ] }\n",
+        "- pay: { run: { workflow: { namespace: n, name: pay, version: '1.0.0', input: { by: '${ $secrets.token }' } } } }\n",
+    );
+    passes(
+        tasks,
+        concat!(
+            "  input: { sum: 5 }\n",
+            "  secrets: { token: made up }\n",
+            "  mocks: { ask: { output: { choice: approve }, after: P2D }, pay: { output: paid } }\n",
+            "  expect:\n",
+            "    output: paid\n",
+            "    took: P2D\n",
+            "    calls: { ask: [ { type: approval, title: Pay 5 } ], pay: [ { name: pay, input: { by: made up } } ] }\n",
+        ),
+    );
+    passes(tasks, "  mocks: { ask: { output: { choice: deny } } }\n  expect: { path: [ ask, judge ] }\n");
+}
+
+#[test]
+fn the_scenarios_of_the_documentation_are_understood() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../ops/docs/workflows.md"));
+    let page = page.expect("the page is there");
+    let start = page.find("```yaml\nscenarios:").expect("the page has an example") + 8;
+    let text = page[start..].split("```").next().expect("the example has an end");
+    let tasks = concat!(
+        "do:\n",
+        "- fetch: { set: { a: 1 } }\n",
+        "- approve: { set: { a: 1 } }\n",
+        "- greet: { set: { a: 1 } }\n",
+    );
+    let suite = Suite::read(text, &definition(tasks)).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let mocks = &suite.scenarios[0].mocks;
+    assert!(mocks["approve"].always && mocks["fetch"].responses.len() == 2, "{suite:?}");
+}
