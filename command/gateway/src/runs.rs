@@ -6,7 +6,10 @@ use openclaw_core::{
     run::{Run, State},
 };
 use openclaw_log::EventLog;
-use openclaw_model::{Event, Position, RunId, StreamId, Version};
+use openclaw_model::{
+    Event, Position, RunId, StreamId, Version,
+    event::run::{ForkOrigin, RunEvent},
+};
 use uuid::Uuid;
 
 use crate::sequencer::Refused;
@@ -20,6 +23,8 @@ pub struct Folded {
     pub position: Position,
     /// The thread of cause it belongs to.
     pub correlation: Option<Uuid>,
+    /// Where it was forked from.
+    pub origin: Option<ForkOrigin>,
 }
 
 /// Folds the events of `run` that are durable now. Cost: reads them all.
@@ -27,12 +32,16 @@ pub struct Folded {
 /// # Errors
 /// [`Refused::Unreadable`] when the log or an event cannot be read.
 pub async fn fold<L: EventLog>(log: &L, run: RunId) -> Result<Folded, Refused> {
-    let mut folded = Folded { state: State::default(), position: Position::START, correlation: None };
+    let mut folded = Folded { state: State::default(), position: Position::START, correlation: None, origin: None };
     let mut history = log.read_stream(&StreamId::run(run), Version(1));
     while let Some(batch) = history.next().await {
         for recorded in batch?.iter() {
             let event = recorded.decode().map_err(|error| Refused::Unreadable(error.to_string()))?;
             if let Event::Run(event) = &event {
+                // Only the first start is its own; those after it are copied.
+                if let (RunEvent::Started(started), Version(1)) = (event, recorded.version) {
+                    folded.origin = started.fork.clone();
+                }
                 Run::evolve(&mut folded.state, event, recorded.version, recorded.at);
             }
             folded.position = recorded.position;

@@ -1,9 +1,14 @@
 //! The methods over the sequencer: parameters become commands, what they led to becomes answers.
 
 mod answer;
+mod approval;
+mod control;
+mod event;
+mod fork;
 mod run;
 mod session;
 mod system;
+mod webhook;
 mod workflow;
 
 use std::sync::Arc;
@@ -167,6 +172,102 @@ impl<L: EventLog> Commands for Service<L> {
         params: methods::run::Signal,
     ) -> Result<methods::run::Accepted, rpc::Error> {
         self.signal(context, params).await
+    }
+
+    async fn run_kill(
+        &self,
+        context: CallContext,
+        params: methods::control::Kill,
+    ) -> Result<methods::run::Accepted, rpc::Error> {
+        self.kill(context, params).await
+    }
+
+    async fn run_pause(
+        &self,
+        context: CallContext,
+        params: methods::control::Pause,
+    ) -> Result<methods::run::Accepted, rpc::Error> {
+        self.pause(context, params).await
+    }
+
+    async fn run_resume(
+        &self,
+        context: CallContext,
+        params: methods::control::Resume,
+    ) -> Result<methods::run::Accepted, rpc::Error> {
+        self.resume(context, params).await
+    }
+
+    async fn run_retry(
+        &self,
+        context: CallContext,
+        params: methods::control::Retry,
+    ) -> Result<methods::run::Accepted, rpc::Error> {
+        self.retry(context, params).await
+    }
+
+    async fn run_fork(
+        &self,
+        context: CallContext,
+        params: methods::fork::Fork,
+    ) -> Result<methods::fork::Forked, rpc::Error> {
+        self.fork(context, params).await
+    }
+
+    async fn effect_reconcile(
+        &self,
+        context: CallContext,
+        params: methods::control::Reconcile,
+    ) -> Result<methods::run::Accepted, rpc::Error> {
+        self.reconcile(context, params).await
+    }
+
+    async fn approval_decide(
+        &self,
+        context: CallContext,
+        params: methods::approval::Decide,
+    ) -> Result<methods::approval::Decided, rpc::Error> {
+        self.decide(context, params).await
+    }
+
+    async fn event_publish(
+        &self,
+        context: CallContext,
+        params: methods::event::Publish,
+    ) -> Result<methods::event::Published, rpc::Error> {
+        self.publish(context, params).await
+    }
+
+    async fn webhook_register(
+        &self,
+        context: CallContext,
+        params: methods::webhook::Register,
+    ) -> Result<methods::webhook::Accepted, rpc::Error> {
+        self.register_webhook(context, params).await
+    }
+
+    async fn webhook_remove(
+        &self,
+        context: CallContext,
+        params: methods::webhook::Remove,
+    ) -> Result<methods::webhook::Accepted, rpc::Error> {
+        self.remove_webhook(context, params).await
+    }
+
+    async fn webhook_redrive(
+        &self,
+        context: CallContext,
+        params: methods::webhook::Redrive,
+    ) -> Result<methods::webhook::Accepted, rpc::Error> {
+        self.redrive_webhook(context, params).await
+    }
+
+    async fn webhook_drop(
+        &self,
+        context: CallContext,
+        params: methods::webhook::Drop,
+    ) -> Result<methods::webhook::Accepted, rpc::Error> {
+        self.drop_letters(context, params).await
     }
 
     async fn session_create(

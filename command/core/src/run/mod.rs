@@ -38,6 +38,13 @@ pub struct Run;
 pub enum Command {
     /// Accept it.
     Start(RunStarted),
+    /// Accept it, with its first task not before some time has passed.
+    StartLater {
+        /// The rest of it.
+        started: RunStarted,
+        /// How much, in milliseconds.
+        delay_ms: u64,
+    },
     /// Record what the stepper computed from the state at `from`.
     Advance {
         /// The stream version of that state.
@@ -178,6 +185,7 @@ impl Decider for Run {
     fn decide(state: &State, command: &Command, facts: &Facts) -> Result<Vec<RunEvent>, Rejection> {
         match command {
             Command::Start(started) => start::decide(state, started),
+            Command::StartLater { started, delay_ms } => start::delayed(state, started, *delay_ms, facts.now),
             Command::Advance { from, events } => advance::decide(state, *from, events),
             Command::Signal { name, data } => signal::decide(state, name, data),
             Command::Cancel { reason, kill } => cancel::decide(state, reason.as_deref(), *kill),

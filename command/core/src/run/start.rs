@@ -2,7 +2,10 @@
 
 use alloc::{vec, vec::Vec};
 
-use openclaw_model::event::run::{RunEvent, RunStarted};
+use openclaw_model::{
+    Timestamp,
+    event::run::{RunEvent, RunStarted},
+};
 
 use super::{Rejection, State, Status};
 
@@ -11,4 +14,14 @@ pub(super) fn decide(state: &State, started: &RunStarted) -> Result<Vec<RunEvent
         return Err(Rejection::Exists);
     }
     Ok(vec![RunEvent::Started(started.clone())])
+}
+
+/// Accepts a run whose first task starts when this much time has passed.
+pub(super) fn delayed(
+    state: &State,
+    started: &RunStarted,
+    delay_ms: u64,
+    now: Timestamp,
+) -> Result<Vec<RunEvent>, Rejection> {
+    decide(state, &RunStarted { not_before: Some(now.plus_millis(delay_ms)), ..started.clone() })
 }

@@ -5,7 +5,7 @@ use std::future::Future;
 use super::{
     context::CallContext,
     error::Error,
-    methods::{run, session, system, workflow},
+    methods::{approval, control, event, fork, run, session, system, webhook, workflow},
 };
 
 /// Carries the methods out. The transport has checked the parameters against their types and [`Call::check`], found
@@ -56,6 +56,90 @@ pub trait Commands: Send + Sync + 'static {
         context: CallContext,
         params: run::Signal,
     ) -> impl Future<Output = Result<run::Accepted, Error>> + Send;
+
+    /// `run.kill`
+    fn run_kill(
+        &self,
+        context: CallContext,
+        params: control::Kill,
+    ) -> impl Future<Output = Result<run::Accepted, Error>> + Send;
+
+    /// `run.pause`
+    fn run_pause(
+        &self,
+        context: CallContext,
+        params: control::Pause,
+    ) -> impl Future<Output = Result<run::Accepted, Error>> + Send;
+
+    /// `run.resume`
+    fn run_resume(
+        &self,
+        context: CallContext,
+        params: control::Resume,
+    ) -> impl Future<Output = Result<run::Accepted, Error>> + Send;
+
+    /// `run.retry`
+    fn run_retry(
+        &self,
+        context: CallContext,
+        params: control::Retry,
+    ) -> impl Future<Output = Result<run::Accepted, Error>> + Send;
+
+    /// `run.fork`
+    fn run_fork(
+        &self,
+        context: CallContext,
+        params: fork::Fork,
+    ) -> impl Future<Output = Result<fork::Forked, Error>> + Send;
+
+    /// `effect.reconcile`
+    fn effect_reconcile(
+        &self,
+        context: CallContext,
+        params: control::Reconcile,
+    ) -> impl Future<Output = Result<run::Accepted, Error>> + Send;
+
+    /// `approval.decide`
+    fn approval_decide(
+        &self,
+        context: CallContext,
+        params: approval::Decide,
+    ) -> impl Future<Output = Result<approval::Decided, Error>> + Send;
+
+    /// `event.publish`
+    fn event_publish(
+        &self,
+        context: CallContext,
+        params: event::Publish,
+    ) -> impl Future<Output = Result<event::Published, Error>> + Send;
+
+    /// `webhook.register`
+    fn webhook_register(
+        &self,
+        context: CallContext,
+        params: webhook::Register,
+    ) -> impl Future<Output = Result<webhook::Accepted, Error>> + Send;
+
+    /// `webhook.remove`
+    fn webhook_remove(
+        &self,
+        context: CallContext,
+        params: webhook::Remove,
+    ) -> impl Future<Output = Result<webhook::Accepted, Error>> + Send;
+
+    /// `webhook.redrive`
+    fn webhook_redrive(
+        &self,
+        context: CallContext,
+        params: webhook::Redrive,
+    ) -> impl Future<Output = Result<webhook::Accepted, Error>> + Send;
+
+    /// `webhook.drop`
+    fn webhook_drop(
+        &self,
+        context: CallContext,
+        params: webhook::Drop,
+    ) -> impl Future<Output = Result<webhook::Accepted, Error>> + Send;
 
     /// `session.create`
     fn session_create(

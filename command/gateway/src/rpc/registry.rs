@@ -9,7 +9,9 @@ use super::{
     commands::Commands,
     context::{CallContext, Caller, IdempotencyKey},
     error::Error,
-    methods::{Call, run, session, system, workflow},
+    methods::{
+        Call, approval, control, event, fork, run, session, system, webhook, workflow,
+    },
     openrpc::Document,
     params,
 };
@@ -35,6 +37,18 @@ pub(super) fn build<C: Commands>(commands: Arc<C>, response_bytes: usize) -> (Me
     registry.add::<run::Start, _, _>(|c, x, p| async move { c.run_start(x, p).await });
     registry.add::<run::Cancel, _, _>(|c, x, p| async move { c.run_cancel(x, p).await });
     registry.add::<run::Signal, _, _>(|c, x, p| async move { c.run_signal(x, p).await });
+    registry.add::<control::Kill, _, _>(|c, x, p| async move { c.run_kill(x, p).await });
+    registry.add::<control::Pause, _, _>(|c, x, p| async move { c.run_pause(x, p).await });
+    registry.add::<control::Resume, _, _>(|c, x, p| async move { c.run_resume(x, p).await });
+    registry.add::<control::Retry, _, _>(|c, x, p| async move { c.run_retry(x, p).await });
+    registry.add::<fork::Fork, _, _>(|c, x, p| async move { c.run_fork(x, p).await });
+    registry.add::<control::Reconcile, _, _>(|c, x, p| async move { c.effect_reconcile(x, p).await });
+    registry.add::<approval::Decide, _, _>(|c, x, p| async move { c.approval_decide(x, p).await });
+    registry.add::<event::Publish, _, _>(|c, x, p| async move { c.event_publish(x, p).await });
+    registry.add::<webhook::Register, _, _>(|c, x, p| async move { c.webhook_register(x, p).await });
+    registry.add::<webhook::Remove, _, _>(|c, x, p| async move { c.webhook_remove(x, p).await });
+    registry.add::<webhook::Redrive, _, _>(|c, x, p| async move { c.webhook_redrive(x, p).await });
+    registry.add::<webhook::Drop, _, _>(|c, x, p| async move { c.webhook_drop(x, p).await });
     registry.add::<session::Create, _, _>(|c, x, p| async move { c.session_create(x, p).await });
     registry.add::<session::Message, _, _>(|c, x, p| async move { c.session_message(x, p).await });
     registry.add::<session::SetState, _, _>(|c, x, p| async move { c.session_set_state(x, p).await });

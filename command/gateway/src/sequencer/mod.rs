@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use openclaw_log::{EventLog, Health, ReadError};
 use openclaw_model::{
-    Actor, CommandDigest, CommandId, Event, Position, StreamId, Version, envelope::Causality,
+    Actor, CommandDigest, CommandId, Event, Position, StreamId, Timestamp, Version, envelope::Causality,
 };
 use openclaw_ports::{Clock, Ids};
 use tokio::sync::{mpsc, oneshot};
@@ -124,6 +124,8 @@ pub struct Commit {
     pub position: Position,
     /// Version of the last one.
     pub version: Version,
+    /// When they happened.
+    pub at: Timestamp,
     /// The events; never empty.
     pub events: Arc<[Event]>,
 }

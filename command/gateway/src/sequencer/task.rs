@@ -168,6 +168,7 @@ impl<L: EventLog> Task<L> {
                 stream: submission.stream.clone(),
                 position: accepted.position,
                 version: accepted.stream_version,
+                at: now,
                 events: accepted.events.clone(),
             });
             commands.push(recorded);

@@ -1,11 +1,14 @@
 //! `run.start`, `run.cancel` and `run.signal`.
 
+use std::sync::Arc;
+
 use openclaw_core::run::{Command, End, State, Status};
 use openclaw_log::EventLog;
 use openclaw_model::{
     RunId, StreamId,
-    event::run::{RunStarted, WorkflowRef},
+    event::run::{Concurrency, RunStarted, WorkflowRef},
 };
+use openclaw_workflow::stepper::Program;
 use serde_json::{Map, Value};
 
 use super::{Service, answer};
@@ -15,7 +18,10 @@ use crate::{
         context::CallContext,
         methods::{
             Document,
-            run::{Accepted, Cancel, Signal, Start, Started, Status as Shown},
+            run::{
+                Accepted, Cancel, Concurrency as Limit, Signal, Start, Started, Status as Shown,
+                WorkflowRef as WorkflowName,
+            },
         },
         wait::Span,
     },
@@ -32,7 +38,14 @@ impl<L: EventLog> Service<L> {
             None => {
                 let started = self.started(&params).await?;
                 let stream = StreamId::run(run);
-                let accepted = self.submit(&context, stream, Command::Start(started), Some(run.0)).await?;
+                let command = match params.delay {
+                    Some(Span(delay)) => {
+                        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                        Command::StartLater { started, delay_ms }
+                    }
+                    None => Command::Start(started),
+                };
+                let accepted = self.submit(&context, stream, command, Some(run.0)).await?;
                 (run_of(&accepted)?, accepted)
             }
         };
@@ -61,36 +74,50 @@ impl<L: EventLog> Service<L> {
 
     /// The event that `params` ask for, with its definition found or compiled.
     async fn started(&self, params: &Start) -> Result<RunStarted, Error> {
-        let (workflow, definition) = match (&params.workflow, &params.definition) {
-            (Some(workflow), _) => {
-                let (reference, _) = self
-                    .definitions
-                    .startable(&workflow.namespace, &workflow.name, workflow.version.as_deref())
-                    .await
-                    .map_err(answer::missing)?;
-                (reference, None)
-            }
-            (None, Some(document)) => {
-                let program = self.compile(document)?;
-                let definition = program.definition();
-                let reference = WorkflowRef {
-                    namespace: definition.namespace.clone(),
-                    name: definition.name.clone(),
-                    version: definition.version.clone(),
-                    digest: definition.digest,
-                };
-                (reference, Some((*definition.source).clone()))
-            }
-            (None, None) => return Err(Error::invalid("workflow", "is missing, and so is `definition`")),
+        let chosen = self.chosen(params.workflow.as_ref(), params.definition.as_ref()).await?;
+        let Some((started, _)) = chosen else {
+            return Err(Error::invalid("workflow", "is missing, and so is `definition`"));
         };
-        let input = params.input.clone().unwrap_or_else(|| Value::Object(Map::new()));
-        Ok(RunStarted { definition, ..RunStarted::new(workflow, input) })
+        let concurrency = params.concurrency.clone();
+        Ok(RunStarted {
+            input: params.input.clone().unwrap_or_else(|| Value::Object(Map::new())),
+            labels: params.labels.clone(),
+            priority: params.priority.unwrap_or_default(),
+            concurrency: concurrency.map(|Limit { key, limit }| Concurrency { key, limit }),
+            not_before: params.start_at,
+            ..started
+        })
     }
 
-    pub(super) fn compile(
+    /// A start without input of the registered workflow or the document, whichever is given, and what it executes.
+    pub(super) async fn chosen(
         &self,
-        document: &Document,
-    ) -> Result<std::sync::Arc<openclaw_workflow::stepper::Program>, Error> {
+        workflow: Option<&WorkflowName>,
+        document: Option<&Document>,
+    ) -> Result<Option<(RunStarted, Arc<Program>)>, Error> {
+        if let Some(workflow) = workflow {
+            let (reference, program) = self
+                .definitions
+                .startable(&workflow.namespace, &workflow.name, workflow.version.as_deref())
+                .await
+                .map_err(answer::missing)?;
+            return Ok(Some((RunStarted::new(reference, Value::Null), program)));
+        }
+        let Some(document) = document else { return Ok(None) };
+        let program = self.compile(document)?;
+        let definition = program.definition();
+        let reference = WorkflowRef {
+            namespace: definition.namespace.clone(),
+            name: definition.name.clone(),
+            version: definition.version.clone(),
+            digest: definition.digest,
+        };
+        let inline = Some((*definition.source).clone());
+        let started = RunStarted { definition: inline, ..RunStarted::new(reference, Value::Null) };
+        Ok(Some((started, program)))
+    }
+
+    pub(super) fn compile(&self, document: &Document) -> Result<Arc<Program>, Error> {
         match document {
             Document::Text(text) => self.definitions.compile_text(text),
             Document::Object(object) => self.definitions.compile(Value::Object(object.clone())),
@@ -108,7 +135,7 @@ impl<L: EventLog> Service<L> {
         self.command_run(&context, params.run_id, command).await
     }
 
-    async fn command_run(
+    pub(super) async fn command_run(
         &self,
         context: &CallContext,
         run: RunId,
@@ -129,7 +156,7 @@ impl<L: EventLog> Service<L> {
     }
 }
 
-fn run_of(accepted: &sequencer::Accepted) -> Result<RunId, Error> {
+pub(super) fn run_of(accepted: &sequencer::Accepted) -> Result<RunId, Error> {
     // The id of a keyed command is bound to its content, which names the method: it can only have started a run.
     accepted.stream.as_run().ok_or(Error::Internal)
 }

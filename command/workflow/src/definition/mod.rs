@@ -71,11 +71,7 @@ pub fn load(text: &str, format: Format) -> Result<Definition, Vec<Problem>> {
 ///
 /// # Errors
 /// Everything that is wrong with it, at most [`MAX_PROBLEMS`]. Time and memory are bounded by the size of the text.
-pub fn load_with(
-    text: &str,
-    format: Format,
-    resources: &dyn Resources,
-) -> Result<Definition, Vec<Problem>> {
+pub fn load_with(text: &str, format: Format, resources: &dyn Resources) -> Result<Definition, Vec<Problem>> {
     let document = text::parse(text, format).map_err(|problem| vec![problem])?;
     from_value_with(document, resources).map_err(|mut problems| {
         locate::locate(text, format, &mut problems);
@@ -98,4 +94,12 @@ pub fn from_value(document: Value) -> Result<Definition, Vec<Problem>> {
 pub fn from_value_with(document: Value, resources: &dyn Resources) -> Result<Definition, Vec<Problem>> {
     text::check_depth(&document).map_err(|problem| vec![problem])?;
     document::read(document, resources)
+}
+
+/// Compiles a JSON Schema that came with something else than a document, under the bounds that hold in documents.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn json_schema(document: &Value) -> Result<Schema, String> {
+    schema::compile(document)
 }

@@ -61,6 +61,12 @@ impl Program {
         &self.definition
     }
 
+    /// Whether there is a task at this JSON pointer.
+    #[must_use]
+    pub fn has_task(&self, reference: &str) -> bool {
+        self.tasks.contains_key(reference)
+    }
+
     fn task(&self, reference: &str) -> Option<&Arc<Task>> {
         self.tasks.get(reference)
     }

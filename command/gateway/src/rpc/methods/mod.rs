@@ -13,9 +13,14 @@ use super::{
     error::{Error, Kind},
 };
 
+pub mod approval;
+pub mod control;
+pub mod event;
+pub mod fork;
 pub mod run;
 pub mod session;
 pub mod system;
+pub mod webhook;
 pub mod workflow;
 
 /// A method, seen as its parameters.

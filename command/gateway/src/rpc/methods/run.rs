@@ -1,8 +1,8 @@
 //! `run.start`, `run.cancel` and `run.signal`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use openclaw_model::{Position, RunId, Version, event::run::WorkflowError};
+use openclaw_model::{Position, RunId, Timestamp, Version, event::run::WorkflowError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,6 +16,11 @@ use crate::rpc::{
 
 /// Longest time that `run.start` waits for the end of a run.
 pub const WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// The most labels of a run.
+const LABELS: usize = 32;
+/// Longest time that `run.start` puts the first task off.
+const DELAY_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
 
 /// Starts a run of a registered workflow, or of a document that comes with the call. Exactly one of `workflow` and
 /// `definition` is given.
@@ -35,6 +40,22 @@ pub struct Start {
     /// answer comes as soon as the start is durable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Span>,
+    /// Texts to find the run by, at most 32.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Among runs that wait for the same thing the highest goes first; 0 if it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+    /// Bounds how many runs of one key are under way; the others wait as `pending`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+    /// The first task does not start before this time (RFC 3339). At most one of this and `delay` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub start_at: Option<Timestamp>,
+    /// The first task does not start before this much time has passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Span>,
     /// See [`IdempotencyKey`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<IdempotencyKey>,
@@ -54,6 +75,26 @@ pub struct WorkflowRef {
     /// Its version; without it, or as `latest`, the highest one that is not retired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+}
+
+/// With which runs a run may not all be under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Concurrency {
+    /// Common to the runs that are counted together, whatever they execute.
+    pub key: String,
+    /// How many of them may be under way, at least 1.
+    #[schemars(range(min = 1))]
+    pub limit: u32,
+}
+
+impl WorkflowRef {
+    /// Checks what the types cannot say.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        bounded("workflow.namespace", &self.namespace, 63)?;
+        bounded("workflow.name", &self.name, 63)?;
+        self.version.as_deref().map_or(Ok(()), |version| bounded("workflow.version", version, 64))
+    }
 }
 
 /// A run, as it stands when the call is answered.
@@ -154,13 +195,10 @@ impl Call for Start {
                 reason: "is given together with `workflow`".into(),
                 hint: Some("give exactly one of workflow and definition".into()),
             }),
-            (Some(workflow), None) => {
-                bounded("workflow.namespace", &workflow.namespace, 63)?;
-                bounded("workflow.name", &workflow.name, 63)?;
-                workflow.version.as_deref().map_or(Ok(()), |version| bounded("workflow.version", version, 64))
-            }
+            (Some(workflow), None) => workflow.check(),
             (None, Some(_)) => Ok(()),
         }?;
+        self.check_options()?;
         match self.wait {
             Some(Span(wait)) if wait > WAIT_MAX => Err(Error::invalid("wait", "is longer than 5m")),
             _ => Ok(()),
@@ -178,6 +216,11 @@ impl Call for Start {
                 definition: None,
                 input: Some(json!({ "name": "Ada" })),
                 wait: Some(Span(Duration::from_secs(10))),
+                labels: BTreeMap::from([("customer".into(), "4711".into())]),
+                priority: None,
+                concurrency: None,
+                start_at: None,
+                delay: None,
                 idempotency_key: None,
                 expected_version: None,
             },
@@ -193,7 +236,33 @@ impl Call for Start {
     }
 }
 
-/// Asks a run to stop. It stops at once where it waits; what it started in the sandbox is killed.
+impl Start {
+    fn check_options(&self) -> Result<(), Error> {
+        if self.labels.len() > LABELS {
+            return Err(Error::invalid("labels", "has more than 32 entries"));
+        }
+        for (name, text) in &self.labels {
+            bounded("labels", name, 63)?;
+            if text.len() > 256 {
+                return Err(Error::invalid(format!("labels.{name}"), "is longer than 256 bytes"));
+            }
+        }
+        if let Some(Concurrency { key, limit }) = &self.concurrency {
+            bounded("concurrency.key", key, 128)?;
+            if *limit == 0 {
+                return Err(Error::invalid("concurrency.limit", "is less than 1"));
+            }
+        }
+        match (self.start_at, self.delay) {
+            (Some(_), Some(_)) => Err(Error::invalid("delay", "is given together with `startAt`")),
+            (_, Some(Span(delay))) if delay > DELAY_MAX => Err(Error::invalid("delay", "is longer than a year")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Asks a run to stop. It stops where it waits, what it started in the sandbox is killed, and tasks that compensate
+/// (`catch` errors of the type `urn:openclaw:error:cancelled`) do so first.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cancel {
@@ -310,6 +379,6 @@ impl Call for Signal {
     }
 }
 
-fn example_run() -> RunId {
+pub(super) fn example_run() -> RunId {
     "0199b3a0-6a3e-7c3a-9d52-5f0f3b7d8a10".parse().expect("the literal is a UUID")
 }

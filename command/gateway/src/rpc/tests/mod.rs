@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use super::{
-    methods::{run, session, system, workflow},
+    methods::{approval, control, event, fork, run, session, system, webhook, workflow},
     *,
 };
 
@@ -98,6 +98,64 @@ impl Commands for Fake {
 
     async fn run_signal(&self, _: CallContext, _: run::Signal) -> Result<run::Accepted, Error> {
         Err(Error::ReadOnly { reason: "disk full".into() })
+    }
+
+    async fn run_kill(&self, _: CallContext, _: control::Kill) -> Result<run::Accepted, Error> {
+        Err(Error::Stopping)
+    }
+
+    async fn run_pause(&self, _: CallContext, _: control::Pause) -> Result<run::Accepted, Error> {
+        Err(Error::Stopping)
+    }
+
+    async fn run_resume(&self, _: CallContext, _: control::Resume) -> Result<run::Accepted, Error> {
+        Err(Error::Stopping)
+    }
+
+    async fn run_retry(&self, _: CallContext, _: control::Retry) -> Result<run::Accepted, Error> {
+        Err(Error::Stopping)
+    }
+
+    async fn run_fork(&self, _: CallContext, _: fork::Fork) -> Result<fork::Forked, Error> {
+        Err(Error::Stopping)
+    }
+
+    async fn effect_reconcile(&self, _: CallContext, _: control::Reconcile) -> Result<run::Accepted, Error> {
+        Err(Error::Stopping)
+    }
+
+    async fn approval_decide(&self, _: CallContext, _: approval::Decide) -> Result<approval::Decided, Error> {
+        Err(Error::Stopping)
+    }
+
+    async fn webhook_register(&self, _: CallContext, _: webhook::Register) -> Result<webhook::Accepted, Error> {
+        Err(Error::Stopping)
+    }
+
+    async fn webhook_remove(&self, _: CallContext, _: webhook::Remove) -> Result<webhook::Accepted, Error> {
+        Err(Error::Stopping)
+    }
+
+    async fn webhook_redrive(&self, _: CallContext, _: webhook::Redrive) -> Result<webhook::Accepted, Error> {
+        Err(Error::Stopping)
+    }
+
+    async fn webhook_drop(&self, _: CallContext, _: webhook::Drop) -> Result<webhook::Accepted, Error> {
+        Err(Error::Stopping)
+    }
+
+    async fn event_publish(
+        &self,
+        context: CallContext,
+        params: event::Publish,
+    ) -> Result<event::Published, Error> {
+        self.note(context);
+        let text = |name: &str| params.event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        if text("id") == "taken" {
+            return Err(Error::Rejected { code: "OC-EVT-001".into(), reason: "another event has this id".into() });
+        }
+        let (id, source) = (text("id"), text("source"));
+        Ok(event::Published { id, source, position: Position(7), stream_version: Version(1) })
     }
 
     async fn session_create(

@@ -1,0 +1,78 @@
+//! `approval.decide`.
+
+use openclaw_core::approval::{Command, Person, State};
+use openclaw_log::EventLog;
+use openclaw_model::{Event, StreamId, event::approval::ApprovalEvent};
+use serde_json::Value;
+
+use super::{Service, answer};
+use crate::{
+    approvals,
+    rpc::{
+        Error,
+        context::CallContext,
+        methods::approval::{Decide, Decided},
+    },
+};
+
+impl<L: EventLog> Service<L> {
+    pub(super) async fn decide(&self, context: CallContext, params: Decide) -> Result<Decided, Error> {
+        let stream = StreamId::approval(params.approval_id);
+        let answer = params.answer.unwrap_or_default();
+        let accepted = match self.recall(&context).await? {
+            Some(first) => first,
+            None => {
+                let state =
+                    approvals::fold(&*self.log, params.approval_id).await.map_err(answer::refused)?;
+                // If something else is asked by the time that the decision is recorded, it is refused for its digest,
+                // which covers the schema. So what is checked here is what counts.
+                if state.request.as_ref().is_some_and(|request| request.digest == params.digest) {
+                    check(&state, &params.choice, &answer)?;
+                }
+                let command = Command::Decide {
+                    by: Person { name: params.by.name, roles: params.by.roles.into_iter().collect() },
+                    digest: params.digest,
+                    choice: params.choice,
+                    answer,
+                    comment: params.comment,
+                };
+                let run = state.task.map(|task| task.run.0);
+                self.submit(&context, stream, command, run).await?
+            }
+        };
+        let resolved = accepted.events.iter().find_map(|event| match event {
+            Event::Approval(ApprovalEvent::Resolved(resolved)) => Some(resolved),
+            _ => None,
+        });
+        Ok(Decided {
+            approval_id: params.approval_id,
+            resolved: resolved.is_some(),
+            choice: resolved.and_then(|resolved| resolved.choice.clone()),
+            position: accepted.position,
+            stream_version: accepted.stream_version,
+        })
+    }
+}
+
+/// Refuses an answer that does not satisfy the schema of the choice, and any where there is none to give.
+fn check(state: &State, choice: &str, answer: &Value) -> Result<(), Error> {
+    let Some(choice) = state.choice(choice) else { return Ok(()) };
+    let Some(schema) = &choice.schema else {
+        return if answer.is_null() {
+            Ok(())
+        } else {
+            Err(Error::invalid("answer", format!("the choice {:?} takes none", choice.name)))
+        };
+    };
+    let refused = |reason: String| Error::Rejected { code: "OC-APR-009".into(), reason };
+    let validator = openclaw_workflow::definition::json_schema(schema)
+        .map_err(|error| refused(format!("the schema of the choice {:?} cannot be used: {error}", choice.name)))?;
+    match validator.0.iter_errors(answer).next() {
+        None => Ok(()),
+        Some(error) => {
+            let place = error.instance_path().to_string();
+            let place = if place.is_empty() { String::new() } else { format!(" at {place}") };
+            Err(refused(format!("the answer does not fit the choice {:?}{place}: {error}", choice.name)))
+        }
+    }
+}
