@@ -113,7 +113,7 @@ pub(super) mod code {
     pub(crate) const UNREACHABLE: &str = "OC-WF-050";
     /// Data that cannot satisfy the schema it meets. Found by a check, not when loading.
     pub(crate) const MISFIT: &str = "OC-WF-051";
-    /// A secret that is used and not listed. Found by a check.
+    /// A secret that is used and not listed.
     pub(crate) const SECRET_NOT_LISTED: &str = "OC-WF-052";
     /// A secret that is listed and does not exist. Found by a check, where the secrets are known.
     pub(crate) const SECRET_MISSING: &str = "OC-WF-053";

@@ -318,13 +318,21 @@ fn kind(task: &Value) -> (String, &'static str, &'static str) {
     let words = |path: &str| task.pointer(path).map(label::brief).unwrap_or_default();
     let some = |field: &str| task.get(field).is_some();
     if some("call") {
-        let place = ["/with/endpoint/uri", "/with/endpoint", "/with/document/endpoint", "/with/title"]
-            .into_iter()
-            .find_map(|path| task.pointer(path).and_then(Value::as_str));
-        let method = task.pointer("/with/method").and_then(Value::as_str).map(str::to_uppercase);
-        let parts = ["call".to_owned(), words("/call")].into_iter().chain(method);
-        let parts = parts.chain(place.map(str::to_owned));
-        return (parts.collect::<Vec<_>>().join(" "), "[[", "]]");
+        let detail = match task.get("call").and_then(Value::as_str) {
+            Some("http") => {
+                let uri = words(if task.pointer("/with/endpoint/uri").is_some() {
+                    "/with/endpoint/uri"
+                } else {
+                    "/with/endpoint"
+                });
+                format!("{} {uri}", words("/with/method").to_uppercase())
+            }
+            Some("openapi") => words("/with/operationId"),
+            Some("grpc") => format!("{}/{}", words("/with/service/name"), words("/with/method")),
+            Some("approval") => words("/with/title"),
+            _ => String::new(),
+        };
+        return (format!("call {} {detail}", words("/call")).trim_end().to_owned(), "[[", "]]");
     }
     if let Some(run) = task.get("run") {
         let what =

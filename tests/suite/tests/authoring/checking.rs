@@ -164,7 +164,8 @@ async fn every_example_of_the_specification_passes_or_has_unsupported_parts_with
     assert_eq!(reports.len(), files.len());
     for file in reports {
         for (code, ..) in places(&file["problems"]) {
-            assert_eq!(code, "OC-WF-020", "{file}");
+            // Of a file that an example refers to, only its name is given.
+            assert!(matches!(code.as_str(), "OC-WF-020" | "OC-WF-025"), "{file}");
         }
     }
 }
