@@ -9,6 +9,7 @@ extern crate alloc;
 pub mod approval;
 pub mod published;
 pub mod run;
+pub mod schedule;
 pub mod session;
 pub mod webhook;
 pub mod workflow;

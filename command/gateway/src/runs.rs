@@ -32,7 +32,8 @@ pub struct Folded {
 /// # Errors
 /// [`Refused::Unreadable`] when the log or an event cannot be read.
 pub async fn fold<L: EventLog>(log: &L, run: RunId) -> Result<Folded, Refused> {
-    let mut folded = Folded { state: State::default(), position: Position::START, correlation: None, origin: None };
+    let mut folded =
+        Folded { state: State::default(), position: Position::START, correlation: None, origin: None };
     let mut history = log.read_stream(&StreamId::run(run), Version(1));
     while let Some(batch) = history.next().await {
         for recorded in batch?.iter() {

@@ -15,6 +15,9 @@ pub type EffectOutcome = Result<Value, WorkflowError>;
 /// An effect under way.
 pub type Performing<'a> = Pin<Box<dyn Future<Output = EffectOutcome> + Send + 'a>>;
 
+/// A beginning under way.
+pub type Beginning<'a> = Pin<Box<dyn Future<Output = Option<EffectOutcome>> + Send + 'a>>;
+
 /// An inquiry under way.
 pub type Inquiring<'a> = Pin<Box<dyn Future<Output = Result<Option<Value>, WorkflowError>> + Send + 'a>>;
 
@@ -31,6 +34,15 @@ pub trait Effects: Send + Sync + 'static {
         intent: &'a Intent,
         cancel: CancellationToken,
     ) -> Performing<'a>;
+
+    /// Begins `intent`, of a kind that goes on inside this server without anybody waiting for it (a child run, a decision
+    /// of people), or finds it begun, and gives its outcome if it has ended. None if it goes on: ask again when it ends.
+    /// Asking as often as one likes begins it once.
+    ///
+    /// By default it is performed.
+    fn begin<'a>(&'a self, run: RunId, task: TaskId, intent: &'a Intent) -> Beginning<'a> {
+        Box::pin(async move { Some(self.perform(run, task, intent, CancellationToken::new()).await) })
+    }
 
     /// Asks what became of an effect whose class is `queryable`: its raw output if it happened, none if it did not. An
     /// error means that this is still unknown. Dropping the answer ends the inquiry.

@@ -1,6 +1,6 @@
 //! All commands and all rejections, by family.
 
-use openclaw_core::{approval, published, run, session, webhook, workflow};
+use openclaw_core::{approval, published, run, schedule, session, webhook, workflow};
 
 /// A command for a stream of its family.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,14 @@ pub enum Command {
     Approval(approval::Command),
     /// For a receiver of events outside.
     Webhook(webhook::Command),
+    /// For the schedule of a workflow.
+    Schedule(schedule::Command),
+}
+
+impl From<schedule::Command> for Command {
+    fn from(command: schedule::Command) -> Self {
+        Self::Schedule(command)
+    }
 }
 
 impl From<approval::Command> for Command {
@@ -76,6 +84,9 @@ pub enum Rejection {
     /// A webhook's.
     #[error(transparent)]
     Webhook(#[from] webhook::Rejection),
+    /// A schedule's.
+    #[error(transparent)]
+    Schedule(#[from] schedule::Rejection),
     /// The command belongs to another kind of stream. `OC-CMD-005`.
     #[error("the command does not belong to this kind of stream")]
     WrongStream,
@@ -92,6 +103,7 @@ impl Rejection {
             Self::Published(rejection) => rejection.code(),
             Self::Approval(rejection) => rejection.code(),
             Self::Webhook(rejection) => rejection.code(),
+            Self::Schedule(rejection) => rejection.code(),
             Self::WrongStream => "OC-CMD-005",
         }
     }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use futures_util::StreamExt;
 use lru::LruCache;
-use openclaw_core::{Decider, Facts, approval, published, run, session, webhook, workflow};
+use openclaw_core::{Decider, Facts, approval, published, run, schedule, session, webhook, workflow};
 use openclaw_log::{EventLog, StreamHead};
 use openclaw_model::{Event, Position, StreamId, StreamKind, Timestamp, Version};
 
@@ -27,8 +27,7 @@ enum State {
     Published(published::State),
     Approval(Box<approval::State>),
     Webhook(Box<webhook::State>),
-    /// No decider takes commands for it.
-    None,
+    Schedule(Box<schedule::State>),
 }
 
 impl Cached {
@@ -40,7 +39,7 @@ impl Cached {
             StreamKind::Event => State::Published(published::State::default()),
             StreamKind::Approval => State::Approval(Box::default()),
             StreamKind::Webhook => State::Webhook(Box::default()),
-            StreamKind::Schedule => State::None,
+            StreamKind::Schedule => State::Schedule(Box::default()),
         };
         Self { state, head: StreamHead { version: Version::NONE, position: Position::START } }
     }
@@ -67,6 +66,9 @@ impl Cached {
             (State::Webhook(state), Command::Webhook(command)) => {
                 Ok(typed(webhook::Webhook::decide(state, command, facts)?))
             }
+            (State::Schedule(state), Command::Schedule(command)) => {
+                Ok(typed(schedule::Schedule::decide(state, command, facts)?))
+            }
             _ => Err(Rejection::WrongStream),
         }
     }
@@ -90,6 +92,9 @@ impl Cached {
             }
             (State::Webhook(state), Event::Webhook(event)) => {
                 webhook::Webhook::evolve(state, event, head.version, at);
+            }
+            (State::Schedule(state), Event::Schedule(event)) => {
+                schedule::Schedule::evolve(state, event, head.version, at);
             }
             // An event of another family cannot stand in the stream: `decide` made it or `load` checked it.
             _ => {}

@@ -1,12 +1,12 @@
 //! What happens to the schedule of a workflow. All versions of one `namespace/name` share a schedule, that of the newest
 //! version that is not retired.
 
-use alloc::{boxed::Box, collections::BTreeMap, string::String};
+use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::family::event_family;
+use super::{family::event_family, run::Interest};
 use crate::{Digest, Position, RunId, Timestamp};
 
 event_family! {
@@ -96,6 +96,9 @@ pub struct ScheduleActivated {
     /// Input of the runs that a time starts.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub input: Value,
+    /// What an event has to look like to be of any interest, for [`Timetable::On`]: one of these. Empty if every event is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interests: Vec<Interest>,
 }
 
 /// No schedule is in force any more.

@@ -16,6 +16,7 @@ fn schedules() -> Vec<(&'static str, ScheduleEvent)> {
             timetable,
             overlap,
             missed,
+            interests: Vec::new(),
             input: json!({ "n": 1 }),
         })
     };
