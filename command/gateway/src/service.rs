@@ -6,6 +6,7 @@ mod control;
 mod event;
 mod fork;
 mod run;
+mod schedule;
 mod session;
 mod system;
 mod webhook;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use openclaw_log::EventLog;
 use openclaw_model::{Actor, CommandId, Position, StreamId, envelope::Causality};
-use openclaw_ports::Ids;
+use openclaw_ports::{Ids, secrets::Secrets};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -46,6 +47,7 @@ pub struct Service<L> {
     ends: Arc<Ends>,
     ids: Arc<dyn Ids>,
     shown: Arc<dyn Fn() -> Shown + Send + Sync>,
+    secrets: Option<Arc<dyn Secrets>>,
     stopping: CancellationToken,
 }
 
@@ -65,7 +67,15 @@ impl<L: EventLog> Service<L> {
         ids: Arc<dyn Ids>,
         shown: Arc<dyn Fn() -> Shown + Send + Sync>,
     ) -> Self {
-        Self { log, sequencer, definitions, ends, ids, shown, stopping: CancellationToken::new() }
+        let stopping = CancellationToken::new();
+        Self { log, sequencer, definitions, ends, ids, shown, secrets: None, stopping }
+    }
+
+    /// Lets `workflow.validate` say which secrets do not exist. Only their names are asked for.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: Arc<dyn Secrets>) -> Self {
+        self.secrets = Some(secrets);
+        self
     }
 
     /// Answers callers that wait for the end of a run with where it stands now.
@@ -236,6 +246,22 @@ impl<L: EventLog> Commands for Service<L> {
         params: methods::event::Publish,
     ) -> Result<methods::event::Published, rpc::Error> {
         self.publish(context, params).await
+    }
+
+    async fn schedule_pause(
+        &self,
+        context: CallContext,
+        params: methods::schedule::Pause,
+    ) -> Result<methods::schedule::Accepted, rpc::Error> {
+        self.pause_schedule(context, params).await
+    }
+
+    async fn schedule_resume(
+        &self,
+        context: CallContext,
+        params: methods::schedule::Resume,
+    ) -> Result<methods::schedule::Accepted, rpc::Error> {
+        self.resume_schedule(context, params).await
     }
 
     async fn webhook_register(

@@ -5,7 +5,7 @@ use std::future::Future;
 use super::{
     context::CallContext,
     error::Error,
-    methods::{approval, control, event, fork, run, session, system, webhook, workflow},
+    methods::{approval, control, event, fork, run, schedule, session, system, webhook, workflow},
 };
 
 /// Carries the methods out. The transport has checked the parameters against their types and [`Call::check`], found
@@ -112,6 +112,20 @@ pub trait Commands: Send + Sync + 'static {
         context: CallContext,
         params: event::Publish,
     ) -> impl Future<Output = Result<event::Published, Error>> + Send;
+
+    /// `schedule.pause`
+    fn schedule_pause(
+        &self,
+        context: CallContext,
+        params: schedule::Pause,
+    ) -> impl Future<Output = Result<schedule::Accepted, Error>> + Send;
+
+    /// `schedule.resume`
+    fn schedule_resume(
+        &self,
+        context: CallContext,
+        params: schedule::Resume,
+    ) -> impl Future<Output = Result<schedule::Accepted, Error>> + Send;
 
     /// `webhook.register`
     fn webhook_register(

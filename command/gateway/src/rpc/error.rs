@@ -137,6 +137,12 @@ pub enum InvalidRequest {
     /// Not `application/json`.
     #[error("the content type must be application/json")]
     ContentType,
+    /// Not a CloudEvent in any of the three modes.
+    #[error(
+        "the content type must be application/cloudevents+json or application/cloudevents-batch+json, or the header \
+         ce-specversion must be there"
+    )]
+    NoCloudEvent,
     /// Not POST, and no WebSocket handshake.
     #[error("call with POST, or open a WebSocket")]
     HttpMethod,

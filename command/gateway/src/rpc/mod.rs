@@ -14,6 +14,7 @@ pub mod context;
 mod dispatch;
 mod envelope;
 pub mod error;
+mod events;
 mod json;
 mod limits;
 pub mod methods;
@@ -69,10 +70,12 @@ impl Rpc {
         }
     }
 
-    /// The route `/rpc`.
+    /// The routes `/rpc` and `/events`.
     pub fn router(&self) -> Router {
-        let inner = Arc::clone(&self.inner);
-        Router::new().route("/rpc", any(move |request: Request| post::handle(Arc::clone(&inner), request)))
+        let (calls, events) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
+        Router::new()
+            .route("/rpc", any(move |request: Request| post::handle(Arc::clone(&calls), request)))
+            .route("/events", any(move |request: Request| events::handle(Arc::clone(&events), request)))
     }
 
     /// The OpenRPC document that `rpc.discover` answers.

@@ -209,7 +209,19 @@ mod tests {
     fn field_names_come_from_the_type() {
         assert_eq!(
             names::<run::Start>(),
-            ["workflow", "definition", "input", "wait", "idempotencyKey", "expectedVersion"]
+            [
+                "workflow",
+                "definition",
+                "input",
+                "wait",
+                "idempotencyKey",
+                "expectedVersion",
+                "labels",
+                "priority",
+                "concurrency",
+                "startAt",
+                "delay"
+            ]
         );
         assert_eq!(names::<system::Health>(), [""; 0]);
     }

@@ -9,9 +9,7 @@ use super::{
     commands::Commands,
     context::{CallContext, Caller, IdempotencyKey},
     error::Error,
-    methods::{
-        Call, approval, control, event, fork, run, session, system, webhook, workflow,
-    },
+    methods::{Call, approval, control, event, fork, run, schedule, session, system, webhook, workflow},
     openrpc::Document,
     params,
 };
@@ -45,6 +43,8 @@ pub(super) fn build<C: Commands>(commands: Arc<C>, response_bytes: usize) -> (Me
     registry.add::<control::Reconcile, _, _>(|c, x, p| async move { c.effect_reconcile(x, p).await });
     registry.add::<approval::Decide, _, _>(|c, x, p| async move { c.approval_decide(x, p).await });
     registry.add::<event::Publish, _, _>(|c, x, p| async move { c.event_publish(x, p).await });
+    registry.add::<schedule::Pause, _, _>(|c, x, p| async move { c.schedule_pause(x, p).await });
+    registry.add::<schedule::Resume, _, _>(|c, x, p| async move { c.schedule_resume(x, p).await });
     registry.add::<webhook::Register, _, _>(|c, x, p| async move { c.webhook_register(x, p).await });
     registry.add::<webhook::Remove, _, _>(|c, x, p| async move { c.webhook_remove(x, p).await });
     registry.add::<webhook::Redrive, _, _>(|c, x, p| async move { c.webhook_redrive(x, p).await });

@@ -22,8 +22,7 @@ impl<L: EventLog> Service<L> {
         let accepted = match self.recall(&context).await? {
             Some(first) => first,
             None => {
-                let state =
-                    approvals::fold(&*self.log, params.approval_id).await.map_err(answer::refused)?;
+                let state = approvals::fold(&*self.log, params.approval_id).await.map_err(answer::refused)?;
                 // If something else is asked by the time that the decision is recorded, it is refused for its digest,
                 // which covers the schema. So what is checked here is what counts.
                 if state.request.as_ref().is_some_and(|request| request.digest == params.digest) {
@@ -65,8 +64,9 @@ fn check(state: &State, choice: &str, answer: &Value) -> Result<(), Error> {
         };
     };
     let refused = |reason: String| Error::Rejected { code: "OC-APR-009".into(), reason };
-    let validator = openclaw_workflow::definition::json_schema(schema)
-        .map_err(|error| refused(format!("the schema of the choice {:?} cannot be used: {error}", choice.name)))?;
+    let validator = openclaw_workflow::definition::json_schema(schema).map_err(|error| {
+        refused(format!("the schema of the choice {:?} cannot be used: {error}", choice.name))
+    })?;
     match validator.0.iter_errors(answer).next() {
         None => Ok(()),
         Some(error) => {

@@ -50,5 +50,6 @@ fn stream(source: &str, id: &str) -> StreamId {
     let mut hasher = blake3::Hasher::new();
     // The length tells where the source ends, whatever characters it has.
     hasher.update(&(source.len() as u64).to_be_bytes()).update(source.as_bytes()).update(id.as_bytes());
-    StreamId::new(StreamKind::Event, hasher.finalize().to_hex().as_str()).expect("64 hexadecimal digits are a name")
+    StreamId::new(StreamKind::Event, hasher.finalize().to_hex().as_str())
+        .expect("64 hexadecimal digits are a name")
 }

@@ -131,7 +131,10 @@ impl<L: EventLog> Service<L> {
             return Err(beyond());
         }
         if state.end.is_some() {
-            return Err(refused("OC-RUN-013", "the run has ended at this point, so that nothing is left to do".into()));
+            return Err(refused(
+                "OC-RUN-013",
+                "the run has ended at this point, so that nothing is left to do".into(),
+            ));
         }
         Ok(Origin { started, state })
     }

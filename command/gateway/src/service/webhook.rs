@@ -25,7 +25,11 @@ impl<L: EventLog> Service<L> {
         self.command_webhook(&context, name, command).await
     }
 
-    pub(super) async fn remove_webhook(&self, context: CallContext, params: Remove) -> Result<Accepted, Error> {
+    pub(super) async fn remove_webhook(
+        &self,
+        context: CallContext,
+        params: Remove,
+    ) -> Result<Accepted, Error> {
         self.command_webhook(&context, params.name, Command::Remove).await
     }
 

@@ -44,10 +44,14 @@ impl<L: EventLog> Service<L> {
     }
 
     pub(super) async fn validate(&self, params: Validate) -> Result<Validated, Error> {
+        let secrets = self.secrets.clone();
         // A large document takes long enough to keep a thread from others that wait for it.
-        let checked = tokio::task::spawn_blocking(move || match params.definition {
-            Document::Text(text) => definition::check(&text, definition::Format::Auto, None),
-            Document::Object(object) => definition::check_value(Value::Object(object), None),
+        let checked = tokio::task::spawn_blocking(move || {
+            let existing = secrets.map(|secrets| secrets.names());
+            match params.definition {
+                Document::Text(text) => definition::check(&text, definition::Format::Auto, existing.as_ref()),
+                Document::Object(object) => definition::check_value(Value::Object(object), existing.as_ref()),
+            }
         });
         let found = checked
             .await

@@ -97,7 +97,9 @@ fn check(event: &Map<String, Value>) -> Result<(), Error> {
             ("specversion", _) => return wrong(name, "is not \"1.0\""),
             ("time", Value::String(time)) if time.parse::<Timestamp>().is_ok() => {}
             ("time", _) => return wrong(name, "is no RFC 3339 time"),
-            (_, Value::String(text)) if text.len() > ATTRIBUTE_MAX => return wrong(name, "is longer than 1024 bytes"),
+            (_, Value::String(text)) if text.len() > ATTRIBUTE_MAX => {
+                return wrong(name, "is longer than 1024 bytes");
+            }
             (_, Value::String(text)) if text.is_empty() => return wrong(name, "is empty"),
             (_, Value::String(text)) if text.chars().any(char::is_control) => {
                 return wrong(name, "has control characters");

@@ -18,6 +18,7 @@ pub mod control;
 pub mod event;
 pub mod fork;
 pub mod run;
+pub mod schedule;
 pub mod session;
 pub mod system;
 pub mod webhook;

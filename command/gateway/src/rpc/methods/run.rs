@@ -40,6 +40,12 @@ pub struct Start {
     /// answer comes as soon as the start is durable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Span>,
+    /// See [`IdempotencyKey`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<IdempotencyKey>,
+    /// Expected version of the run's stream; a new run has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<ExpectedVersion>,
     /// Texts to find the run by, at most 32.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -56,12 +62,6 @@ pub struct Start {
     /// The first task does not start before this much time has passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<Span>,
-    /// See [`IdempotencyKey`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub idempotency_key: Option<IdempotencyKey>,
-    /// Expected version of the run's stream; a new run has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected_version: Option<ExpectedVersion>,
 }
 
 /// Names a registered workflow.
@@ -255,7 +255,9 @@ impl Start {
         }
         match (self.start_at, self.delay) {
             (Some(_), Some(_)) => Err(Error::invalid("delay", "is given together with `startAt`")),
-            (_, Some(Span(delay))) if delay > DELAY_MAX => Err(Error::invalid("delay", "is longer than a year")),
+            (_, Some(Span(delay))) if delay > DELAY_MAX => {
+                Err(Error::invalid("delay", "is longer than a year"))
+            }
             _ => Ok(()),
         }
     }

@@ -75,7 +75,9 @@ impl Call for Register {
         }
         for wanted in &self.types {
             bounded("types", wanted, 256)?;
-            if wanted.trim_end_matches('*').len() + 1 < wanted.len() || wanted.trim_end_matches('*').contains('*') {
+            if wanted.trim_end_matches('*').len() + 1 < wanted.len()
+                || wanted.trim_end_matches('*').contains('*')
+            {
                 return Err(Error::invalid("types", "may have one `*`, at the end"));
             }
         }

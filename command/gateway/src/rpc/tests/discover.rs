@@ -36,6 +36,8 @@ fn every_method_is_described_once_with_all_its_parameters() {
             "effect.reconcile",
             "approval.decide",
             "event.publish",
+            "schedule.pause",
+            "schedule.resume",
             "webhook.register",
             "webhook.remove",
             "webhook.redrive",

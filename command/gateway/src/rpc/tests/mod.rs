@@ -2,6 +2,7 @@
 
 mod conformance;
 mod discover;
+mod events;
 mod hostile;
 mod over_http;
 mod over_websocket;
@@ -23,7 +24,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use super::{
-    methods::{approval, control, event, fork, run, session, system, webhook, workflow},
+    methods::{approval, control, event, fork, run, schedule, session, system, webhook, workflow},
     *,
 };
 
@@ -128,7 +129,23 @@ impl Commands for Fake {
         Err(Error::Stopping)
     }
 
-    async fn webhook_register(&self, _: CallContext, _: webhook::Register) -> Result<webhook::Accepted, Error> {
+    async fn schedule_pause(&self, _: CallContext, _: schedule::Pause) -> Result<schedule::Accepted, Error> {
+        Err(Error::Stopping)
+    }
+
+    async fn schedule_resume(
+        &self,
+        _: CallContext,
+        _: schedule::Resume,
+    ) -> Result<schedule::Accepted, Error> {
+        Err(Error::Stopping)
+    }
+
+    async fn webhook_register(
+        &self,
+        _: CallContext,
+        _: webhook::Register,
+    ) -> Result<webhook::Accepted, Error> {
         Err(Error::Stopping)
     }
 
@@ -152,7 +169,10 @@ impl Commands for Fake {
         self.note(context);
         let text = |name: &str| params.event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         if text("id") == "taken" {
-            return Err(Error::Rejected { code: "OC-EVT-001".into(), reason: "another event has this id".into() });
+            return Err(Error::Rejected {
+                code: "OC-EVT-001".into(),
+                reason: "another event has this id".into(),
+            });
         }
         let (id, source) = (text("id"), text("source"));
         Ok(event::Published { id, source, position: Position(7), stream_version: Version(1) })
