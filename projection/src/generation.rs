@@ -16,6 +16,7 @@ use sqlx::{
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
+use tokio::sync::OwnedMutexGuard;
 
 use crate::schema::Digest;
 
@@ -143,13 +144,7 @@ impl Generation {
 
     /// A connection for one question. Waits up to 5 s for a free one.
     pub(crate) async fn reader(&self, position: Position) -> sqlx::Result<Reader> {
-        let mut connection = self.pool.acquire().await?;
-        let mut steps = 0;
-        connection.lock_handle().await?.set_progress_handler(STEP, move || {
-            steps += 1;
-            steps < BUDGET_STEPS
-        });
-        Ok(Reader { connection, position })
+        Reader::new(Held::Pooled(self.pool.acquire().await?), position).await
     }
 }
 
@@ -159,11 +154,35 @@ impl Generation {
 /// `SQLITE_INTERRUPT` (see [`Reader::is_exhausted`]).
 #[derive(Debug)]
 pub struct Reader {
-    connection: PoolConnection<Sqlite>,
+    held: Held,
     position: Position,
 }
 
+#[derive(Debug)]
+enum Held {
+    Pooled(PoolConnection<Sqlite>),
+    Moment(OwnedMutexGuard<SqliteConnection>),
+}
+
 impl Reader {
+    async fn new(held: Held, position: Position) -> sqlx::Result<Self> {
+        let mut reader = Self { held, position };
+        let mut steps = 0;
+        reader.lock_handle().await?.set_progress_handler(STEP, move || {
+            steps += 1;
+            steps < BUDGET_STEPS
+        });
+        Ok(reader)
+    }
+
+    /// Reads the rows of a moment.
+    pub(crate) async fn of_moment(
+        connection: OwnedMutexGuard<SqliteConnection>,
+        position: Position,
+    ) -> sqlx::Result<Self> {
+        Self::new(Held::Moment(connection), position).await
+    }
+
     /// What is read shows at least every event up to here.
     #[must_use]
     pub const fn position(&self) -> Position {
@@ -181,12 +200,18 @@ impl Deref for Reader {
     type Target = SqliteConnection;
 
     fn deref(&self) -> &SqliteConnection {
-        &self.connection
+        match &self.held {
+            Held::Pooled(connection) => connection,
+            Held::Moment(connection) => connection,
+        }
     }
 }
 
 impl DerefMut for Reader {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.connection
+        match &mut self.held {
+            Held::Pooled(connection) => connection,
+            Held::Moment(connection) => connection,
+        }
     }
 }

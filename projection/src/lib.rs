@@ -21,5 +21,6 @@ mod worker;
 pub use failure::Failure;
 pub use generation::Reader;
 pub use progress::{Changed, Progress, Stale, Status};
-pub use views::{Direction, RunStatus, SessionStatus, TaskStatus};
+pub use store::{FoldError, FoldLimits, Moment};
+pub use views::{ApprovalState, Direction, EffectState, LetterState, RunStatus, SessionStatus, TaskStatus};
 pub use worker::{Projector, RebuildError, StartError, Unavailable, Views};

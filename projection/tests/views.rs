@@ -138,7 +138,11 @@ async fn a_try_waits_before_its_retry_and_shows_what_it_caught() {
     assert_eq!(shown.run_status().await, "waiting");
     assert_eq!(shown.text("SELECT status || ' ' || retries FROM tasks WHERE task = 1").await, ["waiting 1"]);
 
-    shown.run(1, vec![task(3, Some(1), TaskKind::Call, effect())]).await;
+    let mut second = task(3, Some(1), TaskKind::Call, effect());
+    if let RunEvent::TaskStarted(event) = &mut second {
+        event.attempt = 2;
+    }
+    shown.run(1, vec![second]).await;
     assert_eq!(shown.run_status().await, "running");
     assert_eq!(shown.text("SELECT due FROM tasks WHERE task = 1").await, ["null"]);
 

@@ -5,6 +5,7 @@
 
 mod bulk;
 mod load;
+mod moment;
 mod write;
 
 use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
@@ -18,6 +19,8 @@ use sqlx::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
+pub use moment::{FoldError, FoldLimits, Moment};
+
 use crate::{
     Failure, metrics, schema,
     views::{self, Changes, Known, audit::Labels},
@@ -27,6 +30,10 @@ use crate::{
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4_096).expect("not zero");
 /// Streams that a build remembers: history holds more streams at once than the present does.
 const REMEMBERED_IN_BUILD: NonZeroUsize = NonZeroUsize::new(32_768).expect("not zero");
+
+/// Bytes of a page. A task with input and output of 1 KB each takes half a page of SQLite's default size and a bit more,
+/// so that each would have a page to itself and leave half of it empty.
+const PAGE: u32 = 16 << 10;
 
 /// Events that are read and decoded, in log order.
 #[derive(Debug, Default)]
@@ -71,6 +78,7 @@ impl Store {
     pub(crate) async fn create(path: &Path) -> sqlx::Result<Self> {
         let options = options(path)
             .create_if_missing(true)
+            .page_size(PAGE)
             .journal_mode(SqliteJournalMode::Off)
             .synchronous(SqliteSynchronous::Off)
             .pragma("cache_size", "-32768");

@@ -5,16 +5,22 @@
 //!
 //! Invariant: a view checks before it changes anything, so a refused event leaves no trace.
 
+pub(crate) mod approval;
 pub(crate) mod audit;
+pub(crate) mod published;
 pub(crate) mod run;
+pub(crate) mod schedule;
 pub(crate) mod session;
+pub(crate) mod webhook;
 pub(crate) mod workflow;
 
-use openclaw_model::{Event, Position, Recorded, Timestamp, Version};
+use openclaw_model::{Event, Position, Recorded, StreamKind, Timestamp, Version, event::RunEvent};
 use serde::Serialize;
 
-pub use run::{RunStatus, TaskStatus};
+pub use approval::ApprovalState;
+pub use run::{EffectState, RunStatus, TaskStatus};
 pub use session::{Direction, SessionStatus};
+pub use webhook::LetterState;
 
 /// An event that contradicts the history of its stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +30,7 @@ pub(crate) struct Broken(pub(crate) String);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) position: Position,
+    pub(crate) version: Version,
     pub(crate) at: Timestamp,
     /// Key of its stream.
     pub(crate) key: Position,
@@ -46,6 +53,10 @@ pub(crate) enum Subject {
     Run(run::State),
     Session(session::State),
     Workflow,
+    Approval(approval::State),
+    Schedule(Box<schedule::Row>),
+    Webhook(Box<webhook::State>),
+    Published,
 }
 
 /// The rows that a batch changes.
@@ -55,6 +66,10 @@ pub(crate) struct Changes {
     pub(crate) runs: run::Changes,
     pub(crate) sessions: session::Changes,
     pub(crate) workflows: workflow::Changes,
+    pub(crate) approvals: approval::Changes,
+    pub(crate) schedules: schedule::Changes,
+    pub(crate) webhooks: webhook::Changes,
+    pub(crate) published: published::Changes,
 }
 
 /// Applies the next event of a stream. `known` is none for the first one.
@@ -77,49 +92,101 @@ pub(crate) fn apply(
     }
     let key = known.as_ref().map_or(recorded.position, |known| known.key);
     let actor = labels.id(&recorded.actor.0);
-    let place = Place { position: recorded.position, at: recorded.at, key, actor };
+    let place = Place { position: recorded.position, version: recorded.version, at: recorded.at, key, actor };
 
     let began = match known {
         Some(known) => {
-            match (&mut known.subject, event) {
-                (Subject::Run(state), Event::Run(event)) => {
-                    run::apply(state, &place, event, &mut changes.runs)?;
-                }
-                (Subject::Session(state), Event::Session(event)) => {
-                    session::apply(state, &place, event, &mut changes.sessions);
-                }
-                (Subject::Workflow, Event::Workflow(event)) => {
-                    workflow::apply(&place, event, &mut changes.workflows);
-                }
-                (_, event) => return Err(misplaced(recorded, &event)),
-            }
+            follow(&mut known.subject, &place, recorded, event, changes)?;
             known.version = recorded.version;
             None
         }
         None => {
-            use openclaw_model::StreamKind;
-            let subject = match (recorded.stream.kind(), event) {
-                (StreamKind::Run, Event::Run(event)) => {
-                    let id = recorded
-                        .stream
-                        .as_run()
-                        .ok_or_else(|| Broken(format!("stream {} names no run", recorded.stream)))?;
-                    Subject::Run(run::begin(id, &place, event, &mut changes.runs)?)
-                }
-                (StreamKind::Session, Event::Session(event)) => {
-                    Subject::Session(session::begin(&place, event, &mut changes.sessions)?)
-                }
-                (StreamKind::Workflow, Event::Workflow(event)) => {
-                    workflow::apply(&place, event, &mut changes.workflows);
-                    Subject::Workflow
-                }
-                (_, event) => return Err(misplaced(recorded, &event)),
-            };
+            let subject = begin(&place, recorded, event, changes)?;
             Some(Known { key, version: recorded.version, subject })
         }
     };
     audit::apply(&place, recorded, labels, &mut changes.audit);
     Ok(began)
+}
+
+/// Applies the first event of a stream.
+fn begin(place: &Place, recorded: &Recorded, event: Event, changes: &mut Changes) -> Result<Subject, Broken> {
+    Ok(match (recorded.stream.kind(), event) {
+        (StreamKind::Run, Event::Run(event)) => {
+            let id = recorded
+                .stream
+                .as_run()
+                .ok_or_else(|| Broken(format!("stream {} names no run", recorded.stream)))?;
+            Subject::Run(run::begin(id, place, event, &mut changes.runs)?)
+        }
+        (StreamKind::Session, Event::Session(event)) => {
+            Subject::Session(session::begin(place, event, &mut changes.sessions)?)
+        }
+        (StreamKind::Workflow, Event::Workflow(event)) => {
+            workflow::apply(place, event, &mut changes.workflows);
+            Subject::Workflow
+        }
+        (StreamKind::Approval, Event::Approval(event)) => {
+            Subject::Approval(approval::begin(place, event, &mut changes.approvals)?)
+        }
+        (StreamKind::Schedule, Event::Schedule(event)) => Subject::Schedule(Box::new(schedule::begin(
+            place,
+            recorded.stream.name(),
+            event,
+            &mut changes.schedules,
+        )?)),
+        (StreamKind::Webhook, Event::Webhook(event)) => {
+            Subject::Webhook(Box::new(webhook::begin(place, event, &mut changes.webhooks)?))
+        }
+        (StreamKind::Event, Event::Published(event)) => {
+            published::apply(place, event, &mut changes.published);
+            Subject::Published
+        }
+        (_, event) => return Err(misplaced(recorded, &event)),
+    })
+}
+
+/// Applies an event after the first.
+fn follow(
+    subject: &mut Subject,
+    place: &Place,
+    recorded: &Recorded,
+    event: Event,
+    changes: &mut Changes,
+) -> Result<(), Broken> {
+    match (subject, event) {
+        (Subject::Run(state), Event::Run(event)) => {
+            let emitted = match &event {
+                // What a fork has copied was published by the run it was forked from.
+                RunEvent::EventEmitted(event) if !state.copies(place.version) => Some(event.clone()),
+                _ => None,
+            };
+            run::apply(state, place, event, &mut changes.runs)?;
+            if let Some(event) = emitted {
+                published::emitted(place, event, &mut changes.published);
+            }
+        }
+        (Subject::Session(state), Event::Session(event)) => {
+            session::apply(state, place, event, &mut changes.sessions);
+        }
+        (Subject::Workflow, Event::Workflow(event)) => {
+            workflow::apply(place, event, &mut changes.workflows);
+        }
+        (Subject::Approval(state), Event::Approval(event)) => {
+            approval::apply(state, place, event, &mut changes.approvals);
+        }
+        (Subject::Schedule(row), Event::Schedule(event)) => {
+            schedule::apply(row, place, event, &mut changes.schedules);
+        }
+        (Subject::Webhook(state), Event::Webhook(event)) => {
+            webhook::apply(state, place, event, &mut changes.webhooks)?;
+        }
+        (Subject::Published, Event::Published(event)) => {
+            published::apply(place, event, &mut changes.published);
+        }
+        (_, event) => return Err(misplaced(recorded, &event)),
+    }
+    Ok(())
 }
 
 fn misplaced(recorded: &Recorded, event: &Event) -> Broken {

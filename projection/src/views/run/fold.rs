@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use openclaw_model::{
-    RunId, TaskId,
+    RunId,
     event::{
         RunEvent,
-        run::{TaskSkipped, TaskStarted, Work},
+        run::{Resolution, RunStarted},
     },
 };
 
 use super::{
     super::{Broken, Place, json},
-    Changes, OpenTask, RunRow, RunStatus, RunTail, State, TaskRow, TaskStatus, TaskTail,
+    CLEAR, CancelRequest, Changes, Control, EffectState, Origin, RunRow, RunStatus, RunTail, State,
+    TaskStatus, control,
+    task::{self, open, touch},
 };
 
 /// Begins a run with its first event.
@@ -25,23 +27,42 @@ pub(crate) fn begin(
     let RunEvent::Started(event) = event else {
         return Err(Broken(format!("a run begins with {}", event.event_type())));
     };
-    let state = State { id, status: RunStatus::Pending, tasks: 0, open: BTreeMap::new() };
-    changes.runs.insert(
-        place.key,
-        RunRow {
-            workflow: event.workflow,
-            inline: event.definition.is_some(),
-            actor: place.actor,
-            parent: event.parent.map(|parent| parent.run),
-            parent_task: event.parent.map(|parent| parent.task),
-            started_at: place.at,
-            input: json(&event.input),
-            tail: tail_of(&state),
-        },
-    );
+    let state = State {
+        id,
+        status: RunStatus::Pending,
+        tasks: 0,
+        deadline: None,
+        ended_at: None,
+        fork_at: event.fork.as_ref().map(|fork| fork.at),
+        control: Control::default(),
+        open: BTreeMap::new(),
+    };
+    let row = RunRow {
+        inline: event.definition.is_some(),
+        actor: place.actor,
+        parent: event.parent,
+        started_at: place.at,
+        input: json(&event.input),
+        tail: tail_of(&state),
+        workflow: event.workflow.clone(),
+    };
+    changes.runs.insert(place.key, row);
+    changes.origins.extend(origin(event).map(|origin| (place.key, origin)));
     *changes.counts.entry(state.status).or_default() += 1;
     changes.touched.insert(place.key, id);
     Ok(state)
+}
+
+/// What most runs do not have; none for those.
+fn origin(event: RunStarted) -> Option<Origin> {
+    let RunStarted { labels, priority, concurrency, not_before, trigger, fork, .. } = event;
+    let plain = labels.is_empty()
+        && priority == 0
+        && concurrency.is_none()
+        && not_before.is_none()
+        && trigger.is_none()
+        && fork.is_none();
+    (!plain).then_some(Origin { labels, priority, concurrency, not_before, trigger, fork })
 }
 
 /// Applies an event after the first.
@@ -57,55 +78,87 @@ pub(crate) fn apply(
     match event {
         RunEvent::Started(_) => return Err(Broken("the run was started before".into())),
         RunEvent::Running(event) => {
+            state.deadline = event.deadline;
             set_status(state, place, RunStatus::Running, changes);
-            run_tail(state, place, changes).deadline = event.deadline;
         }
-        RunEvent::TaskStarted(event) => start(state, place, event, changes)?,
-        RunEvent::TaskSkipped(event) => skip(state, place, event, changes)?,
+        RunEvent::TaskStarted(event) => task::start(state, place, event, changes)?,
+        RunEvent::TaskSkipped(event) => task::skip(state, place, event, changes)?,
         RunEvent::TaskCompleted(event) => {
-            let tail = end(state, place, event.task, TaskStatus::Completed, changes)?;
+            let tail = task::end(state, place, event.task, TaskStatus::Completed, changes)?;
             tail.output = Some(json(&event.output));
         }
         RunEvent::TaskFaulted(event) => {
-            let tail = end(state, place, event.task, TaskStatus::Faulted, changes)?;
+            open(state, event.task)?;
+            control::remember(state, place, event.task, event.raw_output.is_some(), changes);
+            if event.raw_output.is_some() {
+                task::settle(open(state, event.task)?, EffectState::Succeeded);
+            }
+            let tail = task::end(state, place, event.task, TaskStatus::Faulted, changes)?;
             tail.error = Some(json(&event.error));
         }
         RunEvent::TaskCancelled(event) => {
-            end(state, place, event.task, TaskStatus::Cancelled, changes)?;
+            task::end(state, place, event.task, TaskStatus::Cancelled, changes)?;
         }
         RunEvent::TaskRetried(event) => {
+            let failed = event.attempt.saturating_sub(1);
+            task::failed_attempt(state, place, event.task, failed, Some(event.due), &event.error, changes)?;
+            control::forget(state, place, changes);
             let task = open(state, event.task)?;
-            (task.status, task.due) = (TaskStatus::Waiting, Some(event.due));
-            task.retries = event.attempt.saturating_sub(1);
+            (task.status, task.due, task.since) = (TaskStatus::Waiting, Some(event.due), Some(place.at));
+            (task.retries, task.keeps) = (failed, true);
             touch(task, changes).error = Some(json(&event.error));
         }
         RunEvent::ErrorCaught(event) => {
+            let failed = open(state, event.task)?.retries + 1;
+            task::failed_attempt(state, place, event.task, failed, None, &event.error, changes)?;
+            control::forget(state, place, changes);
             let task = open(state, event.task)?;
-            (task.status, task.due) = (TaskStatus::Running, None);
+            (task.status, task.due, task.since) = (TaskStatus::Running, None, None);
+            task.keeps = true;
             touch(task, changes).error = Some(json(&event.error));
         }
         RunEvent::EffectRedispatched(event) => {
             let task = open(state, event.task)?;
-            (task.status, task.dispatches) = (TaskStatus::Running, event.dispatch);
+            (task.dispatches, task.effect) = (event.dispatch, Some(EffectState::Redispatched));
+            task::at_work(task);
             touch(task, changes);
         }
         RunEvent::EffectUnknown(event) => {
             let task = open(state, event.task)?;
-            task.status = TaskStatus::Suspended;
+            (task.status, task.since) = (TaskStatus::Suspended, Some(place.at));
+            task.effect = Some(EffectState::Unknown);
             touch(task, changes);
         }
-        // They are in the run's events; no row tells of them.
-        RunEvent::EventEmitted(_)
-        | RunEvent::Signalled(_)
-        | RunEvent::CancelRequested(_)
-        | RunEvent::EffectReconciled(_)
-        | RunEvent::TaskHeld(_)
-        | RunEvent::Retried(_)
-        | RunEvent::EventConsumed(_)
-        | RunEvent::ItemCompleted(_)
-        | RunEvent::Paused(_)
-        | RunEvent::Resumed(_)
-        | RunEvent::Forked(_) => {}
+        RunEvent::EffectReconciled(event) => {
+            let task = open(state, event.task)?;
+            if matches!(event.resolution, Resolution::NotDone) {
+                task.dispatches += 1;
+                task.effect = Some(EffectState::Redispatched);
+                task::at_work(task);
+            } else {
+                (task.effect, task.keeps) = (Some(EffectState::Reconciled), true);
+                (task.status, task.since) = (TaskStatus::Running, None);
+            }
+            touch(task, changes);
+        }
+        RunEvent::TaskHeld(event) => control::hold(state, place, &event, changes)?,
+        RunEvent::Retried(event) => control::retry(state, place, &event, changes),
+        RunEvent::EventConsumed(event) => {
+            let task = open(state, event.task)?;
+            task.consumed += u32::from(!event.until);
+            task.keeps = true;
+            touch(task, changes);
+        }
+        RunEvent::Paused(event) => control::pause(state, place, event, changes),
+        RunEvent::Resumed(_) => control::resume(state, place, changes),
+        RunEvent::Forked(event) => control::forked(state, place, &event, changes),
+        RunEvent::CancelRequested(event) => {
+            let request = CancelRequest { at: place.at, reason: event.reason, kill: event.kill };
+            state.control.cancel = Some(request);
+            control::note(state, place, changes);
+        }
+        // They are in the run's events and its timeline; none of its rows changes.
+        RunEvent::EventEmitted(_) | RunEvent::Signalled(_) | RunEvent::ItemCompleted(_) => {}
         RunEvent::Completed(event) => {
             finish(state, place, RunStatus::Completed, changes).output = Some(json(&event.output));
         }
@@ -122,126 +175,6 @@ pub(crate) fn apply(
     Ok(())
 }
 
-fn open(state: &mut State, task: TaskId) -> Result<&mut OpenTask, Broken> {
-    state.open.get_mut(&task).ok_or_else(|| Broken(format!("task {task} is not open")))
-}
-
-/// The changing columns of an open task, whether its row is new in this batch or older.
-fn touch<'a>(task: &OpenTask, changes: &'a mut Changes) -> &'a mut TaskTail {
-    let tail = match changes.tasks.get_mut(&task.key) {
-        Some(row) => &mut row.tail,
-        None => changes.task_tails.entry(task.key).or_insert_with(|| tail_of_task(task)),
-    };
-    (tail.status, tail.due) = (task.status, task.due);
-    (tail.retries, tail.dispatches) = (task.retries, task.dispatches);
-    tail
-}
-
-fn tail_of_task(task: &OpenTask) -> TaskTail {
-    TaskTail {
-        status: task.status,
-        retries: task.retries,
-        dispatches: task.dispatches,
-        ended_at: None,
-        due: task.due,
-        output: None,
-        error: None,
-    }
-}
-
-fn start(state: &mut State, place: &Place, event: TaskStarted, changes: &mut Changes) -> Result<(), Broken> {
-    if state.open.contains_key(&event.task) {
-        return Err(Broken(format!("task {} was started before", event.task)));
-    }
-    // A child of a `try` that waited before its retry: the pause is over.
-    if let Some(parent) = event.parent.and_then(|parent| state.open.get_mut(&parent))
-        && parent.status == TaskStatus::Waiting
-    {
-        (parent.status, parent.due) = (TaskStatus::Running, None);
-        touch(parent, changes);
-    }
-    let effect = matches!(event.work, Work::Effect(_));
-    let due = if let Work::Timer { due } = event.work { Some(due) } else { None };
-    let task = OpenTask {
-        key: place.position,
-        status: if due.is_some() { TaskStatus::Waiting } else { TaskStatus::Running },
-        effect,
-        retries: 0,
-        dispatches: u32::from(effect),
-        due,
-    };
-    changes.tasks.insert(
-        place.position,
-        TaskRow {
-            run: place.key,
-            task: event.task,
-            parent: event.parent,
-            kind: event.kind,
-            effect,
-            iteration: event.iteration,
-            attempt: event.attempt,
-            started_at: place.at,
-            deadline: event.deadline,
-            name: event.name,
-            reference: event.reference,
-            input: Some(json(&event.input)),
-            tail: tail_of_task(&task),
-        },
-    );
-    state.tasks += 1;
-    state.open.insert(event.task, task);
-    Ok(())
-}
-
-fn skip(state: &mut State, place: &Place, event: TaskSkipped, changes: &mut Changes) -> Result<(), Broken> {
-    if state.open.contains_key(&event.task) {
-        return Err(Broken(format!("task {} was started before", event.task)));
-    }
-    changes.tasks.insert(
-        place.position,
-        TaskRow {
-            run: place.key,
-            task: event.task,
-            parent: event.parent,
-            kind: event.kind,
-            effect: false,
-            iteration: event.iteration,
-            attempt: event.attempt,
-            started_at: place.at,
-            deadline: None,
-            name: event.name,
-            reference: event.reference,
-            input: None,
-            tail: TaskTail {
-                status: TaskStatus::Skipped,
-                retries: 0,
-                dispatches: 0,
-                ended_at: Some(place.at),
-                due: None,
-                output: Some(json(&event.output)),
-                error: None,
-            },
-        },
-    );
-    state.tasks += 1;
-    Ok(())
-}
-
-fn end<'a>(
-    state: &mut State,
-    place: &Place,
-    task: TaskId,
-    status: TaskStatus,
-    changes: &'a mut Changes,
-) -> Result<&'a mut TaskTail, Broken> {
-    open(state, task)?;
-    let mut task = state.open.remove(&task).expect("the task is open, the line above says");
-    (task.status, task.due) = (status, None);
-    let tail = touch(&task, changes);
-    tail.ended_at = Some(place.at);
-    Ok(tail)
-}
-
 /// Ends the run. Whatever the log left open is over with it.
 fn finish<'a>(
     state: &mut State,
@@ -250,13 +183,22 @@ fn finish<'a>(
     changes: &'a mut Changes,
 ) -> &'a mut RunTail {
     for mut task in std::mem::take(&mut state.open).into_values() {
-        (task.status, task.due) = (TaskStatus::Cancelled, None);
+        task::close(&mut task, TaskStatus::Cancelled);
         touch(&task, changes).ended_at = Some(place.at);
     }
+    if status != RunStatus::Faulted {
+        control::forget(state, place, changes);
+    }
+    state.ended_at = Some(place.at);
     set_status(state, place, status, changes);
-    let tail = run_tail(state, place, changes);
-    tail.ended_at = Some(place.at);
-    tail
+    run_tail(state, place, changes)
+}
+
+/// Takes the end of a run back.
+pub(super) fn reopen(state: &mut State, place: &Place, changes: &mut Changes) {
+    state.ended_at = None;
+    set_status(state, place, RunStatus::Running, changes);
+    run_tail(state, place, changes).error = Some(CLEAR.to_owned());
 }
 
 fn set_status(state: &mut State, place: &Place, status: RunStatus, changes: &mut Changes) {
@@ -274,8 +216,8 @@ fn run_tail<'a>(state: &State, place: &Place, changes: &'a mut Changes) -> &'a m
         Some(row) => &mut row.tail,
         None => changes.run_tails.entry(place.key).or_insert_with(|| tail_of(state)),
     };
-    tail.status = state.status;
-    tail.tasks = state.tasks;
+    (tail.status, tail.tasks) = (state.status, state.tasks);
+    (tail.deadline, tail.ended_at) = (state.deadline, state.ended_at);
     tail
 }
 
@@ -283,23 +225,24 @@ fn tail_of(state: &State) -> RunTail {
     RunTail {
         status: state.status,
         tasks: state.tasks,
-        deadline: None,
-        ended_at: None,
+        deadline: state.deadline,
+        ended_at: state.ended_at,
         output: None,
         error: None,
     }
 }
 
-/// A run waits when something open waits for a time and no effect is under way.
+/// The status of the specification, as the run itself has it: it waits when something open waits and no effect is
+/// under way.
 fn status_of(state: &State) -> RunStatus {
     if state.status.is_over() || state.status == RunStatus::Pending {
         return state.status;
     }
-    let any = |wanted: fn(&OpenTask) -> bool| state.open.values().any(wanted);
-    if any(|task| task.status == TaskStatus::Suspended) {
+    let any = |wanted: fn(&super::OpenTask) -> bool| state.open.values().any(wanted);
+    if state.control.paused.is_some() || any(|task| task.status == TaskStatus::Suspended) {
         RunStatus::Suspended
     } else if any(|task| task.status == TaskStatus::Waiting)
-        && !any(|task| task.effect && task.status == TaskStatus::Running)
+        && !any(|task| task.status == TaskStatus::Running && task.effect.is_some_and(EffectState::is_open))
     {
         RunStatus::Waiting
     } else {

@@ -1,94 +1,21 @@
 //! Runs of workflows and their tasks: the rows, and what must be known of a run to change them.
 
+mod control;
 mod fold;
+mod status;
+mod task;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use openclaw_model::{
-    Position, RunId, TaskId, Timestamp,
-    event::run::{TaskKind, WorkflowRef},
+    Position, RunId, TaskId, Timestamp, Version,
+    event::run::{Concurrency, EffectClass, ForkOrigin, ParentTask, TaskKind, Trigger, WorkflowRef},
 };
+use serde::{Deserialize, Serialize};
 
 pub(super) use fold::{apply, begin};
-
-/// Declares a status with its stable names, as the Serverless Workflow specification has them.
-macro_rules! status {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name {
-            $($(#[$vdoc])* $variant,)+
-        }
-
-        impl $name {
-            /// All there are.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The name in the read model.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-
-            /// The status of this name.
-            #[must_use]
-            pub fn parse(text: &str) -> Option<Self> {
-                match text {
-                    $($text => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-status! {
-    /// How a run stands.
-    RunStatus {
-        /// Accepted, its input is not validated yet.
-        Pending = "pending",
-        /// At work.
-        Running = "running",
-        /// All that is open waits for a time.
-        Waiting = "waiting",
-        /// The outcome of an effect is unknown and somebody has to decide.
-        Suspended = "suspended",
-        /// Stopped before its end.
-        Cancelled = "cancelled",
-        /// Ended with an error.
-        Faulted = "faulted",
-        /// Ended well.
-        Completed = "completed",
-    }
-}
-
-impl RunStatus {
-    /// Whether the run is over.
-    #[must_use]
-    pub const fn is_over(self) -> bool {
-        matches!(self, Self::Cancelled | Self::Faulted | Self::Completed)
-    }
-}
-
-status! {
-    /// How one execution of a task stands.
-    TaskStatus {
-        /// At work, or with children at work.
-        Running = "running",
-        /// It waits for a time: a timer, or the pause before a retry.
-        Waiting = "waiting",
-        /// The outcome of its effect is unknown.
-        Suspended = "suspended",
-        /// Stopped before its end.
-        Cancelled = "cancelled",
-        /// Ended with an error.
-        Faulted = "faulted",
-        /// Ended well.
-        Completed = "completed",
-        /// Its condition was false.
-        Skipped = "skipped",
-    }
-}
+pub(crate) use status::status;
+pub use status::{EffectState, RunStatus, TaskStatus};
 
 /// What must be known of a run to apply its next event.
 #[derive(Clone, Debug)]
@@ -96,35 +23,108 @@ pub(crate) struct State {
     pub(crate) id: RunId,
     pub(crate) status: RunStatus,
     pub(crate) tasks: u32,
+    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) ended_at: Option<Timestamp>,
+    /// Where the copied history of a fork ends.
+    pub(crate) fork_at: Option<Version>,
+    pub(crate) control: Control,
     pub(crate) open: BTreeMap<TaskId, OpenTask>,
 }
 
-/// A task that has not ended.
+impl State {
+    /// Whether the event of this version was copied from the run that this one was forked from.
+    pub(crate) fn copies(&self, version: Version) -> bool {
+        self.fork_at.is_some_and(|at| version <= at)
+    }
+}
+
+/// What people did to a run, and what a retry needs. It changes seldom.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Control {
+    pub(crate) paused: Option<Paused>,
+    pub(crate) cancel: Option<CancelRequest>,
+    /// How often it was retried.
+    pub(crate) retries: u32,
+    /// Position of the event with which the copied history of a fork ended.
+    pub(crate) forked: Option<Position>,
+    /// How it was before the error that is going up, or that it ended with.
+    pub(crate) before: Option<Arc<Before>>,
+}
+
+/// A pause that lasts.
 #[derive(Clone, Debug)]
+pub(crate) struct Paused {
+    /// Of the event that paused it.
+    pub(crate) position: Position,
+    pub(crate) since: Timestamp,
+    pub(crate) reason: Option<String>,
+}
+
+/// A request to stop.
+#[derive(Clone, Debug)]
+pub(crate) struct CancelRequest {
+    pub(crate) at: Timestamp,
+    pub(crate) reason: Option<String>,
+    pub(crate) kill: bool,
+}
+
+/// The open tasks before an error began to go up; a retry puts them back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Before {
+    pub(crate) at: Timestamp,
+    pub(crate) tasks: BTreeMap<TaskId, OpenTask>,
+}
+
+/// A task that has not ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct OpenTask {
     /// Position of the event that started it.
     pub(crate) key: Position,
+    pub(crate) parent: Option<TaskId>,
+    pub(crate) kind: TaskKind,
+    pub(crate) path: Box<str>,
     pub(crate) status: TaskStatus,
-    pub(crate) effect: bool,
+    pub(crate) effect: Option<EffectState>,
+    /// Whether its effect is a decision of people.
+    pub(crate) asks: bool,
+    /// Whether a retry lets it go on where it stands instead of starting it anew.
+    pub(crate) keeps: bool,
     pub(crate) retries: u32,
     pub(crate) dispatches: u32,
+    /// Events that a `listen` has taken in.
+    pub(crate) consumed: u32,
+    pub(crate) started_at: Timestamp,
+    /// When it began to wait as it does; none if that was when it started.
+    pub(crate) since: Option<Timestamp>,
     pub(crate) due: Option<Timestamp>,
+    pub(crate) deadline: Option<Timestamp>,
 }
 
-/// Row of `runs`; what changes later is in the tail.
+/// Row of `runs`; what changes later is in the tail and in [`Control`].
 #[derive(Clone, Debug)]
 pub(crate) struct RunRow {
     pub(crate) workflow: WorkflowRef,
     pub(crate) inline: bool,
     pub(crate) actor: i64,
-    pub(crate) parent: Option<RunId>,
-    pub(crate) parent_task: Option<TaskId>,
+    pub(crate) parent: Option<ParentTask>,
     pub(crate) started_at: Timestamp,
     pub(crate) input: String,
     pub(crate) tail: RunTail,
 }
 
-/// The columns of a run that change. What is none here is kept.
+/// Columns of `runs` that most runs leave empty. They never change.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) priority: i32,
+    pub(crate) concurrency: Option<Concurrency>,
+    pub(crate) not_before: Option<Timestamp>,
+    pub(crate) trigger: Option<Trigger>,
+    pub(crate) fork: Option<ForkOrigin>,
+}
+
+/// The columns of a run that change. `output` and `error` are kept when they are none here, and emptied by
+/// [`CLEAR`].
 #[derive(Clone, Debug)]
 pub(crate) struct RunTail {
     pub(crate) status: RunStatus,
@@ -135,6 +135,9 @@ pub(crate) struct RunTail {
     pub(crate) error: Option<String>,
 }
 
+/// A text that empties its column; no JSON is empty.
+pub(crate) const CLEAR: &str = "";
+
 /// Row of `tasks`; what changes later is in the tail.
 #[derive(Clone, Debug)]
 pub(crate) struct TaskRow {
@@ -142,36 +145,67 @@ pub(crate) struct TaskRow {
     pub(crate) task: TaskId,
     pub(crate) parent: Option<TaskId>,
     pub(crate) kind: TaskKind,
-    pub(crate) effect: bool,
     pub(crate) iteration: Option<u32>,
     pub(crate) attempt: u32,
     pub(crate) started_at: Timestamp,
-    pub(crate) deadline: Option<Timestamp>,
     pub(crate) name: String,
     pub(crate) reference: String,
+    pub(crate) path: Box<str>,
+    pub(crate) effect: Option<Effect>,
+    /// JSON: what it waits for, if that is something else than a time.
+    pub(crate) detail: Option<String>,
     pub(crate) input: Option<String>,
     pub(crate) tail: TaskTail,
 }
 
-/// The columns of a task that change. `output` and `error` are kept when they are none here.
+/// What never changes of an effect.
+#[derive(Clone, Debug)]
+pub(crate) struct Effect {
+    pub(crate) key: String,
+    pub(crate) class: EffectClass,
+    pub(crate) kind: &'static str,
+}
+
+/// The columns of a task that change. `output` and `error` are as in [`RunTail`].
 #[derive(Clone, Debug)]
 pub(crate) struct TaskTail {
     pub(crate) status: TaskStatus,
+    pub(crate) effect: Option<EffectState>,
+    pub(crate) keeps: bool,
     pub(crate) retries: u32,
     pub(crate) dispatches: u32,
+    pub(crate) consumed: u32,
     pub(crate) ended_at: Option<Timestamp>,
+    pub(crate) since: Option<Timestamp>,
     pub(crate) due: Option<Timestamp>,
+    pub(crate) deadline: Option<Timestamp>,
     pub(crate) output: Option<String>,
     pub(crate) error: Option<String>,
+}
+
+/// Row of `attempts`: a failed attempt of a `try`.
+#[derive(Clone, Debug)]
+pub(crate) struct AttemptRow {
+    /// The `try` task.
+    pub(crate) task: Position,
+    pub(crate) attempt: u32,
+    pub(crate) failed_at: Timestamp,
+    /// When the next one starts; none if there is none.
+    pub(crate) next: Option<Timestamp>,
+    pub(crate) error: String,
 }
 
 /// Changed rows of the run tables.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     pub(crate) runs: BTreeMap<Position, RunRow>,
+    pub(crate) origins: BTreeMap<Position, Origin>,
     pub(crate) run_tails: BTreeMap<Position, RunTail>,
+    pub(crate) controls: BTreeMap<Position, Control>,
     pub(crate) tasks: BTreeMap<Position, TaskRow>,
     pub(crate) task_tails: BTreeMap<Position, TaskTail>,
+    /// By position of the event that tells of it.
+    pub(crate) attempts: BTreeMap<Position, AttemptRow>,
     pub(crate) counts: BTreeMap<RunStatus, i64>,
     /// Runs of which anything changed, for those who watch them.
     pub(crate) touched: BTreeMap<Position, RunId>,

@@ -1,11 +1,15 @@
 //! One transaction per batch.
 
+mod approval;
+mod run;
+mod webhook;
+
 use openclaw_model::{Position, TaskId, Timestamp};
 use sqlx::{Connection as _, SqliteConnection};
 use uuid::Uuid;
 
-use super::bulk::{Bulk, Values};
-use crate::views::{Changes, audit, run, session, workflow};
+use super::bulk::Bulk;
+use crate::views::{Changes, audit, published, schedule, session, workflow};
 
 const STREAMS: Bulk = Bulk {
     head: "INSERT INTO streams (key, name, version, last_position)",
@@ -23,37 +27,6 @@ const MINUTES: Bulk = Bulk {
     head: "INSERT INTO event_minutes (minute, events)",
     columns: 2,
     tail: "ON CONFLICT (minute) DO UPDATE SET events = events + excluded.events",
-};
-const RUNS: Bulk = Bulk {
-    head: "INSERT INTO runs (key, namespace, name, version, digest, inline, actor, parent, parent_task, \
-           started_at, input, status, tasks, deadline, ended_at, output, error)",
-    columns: 17,
-    tail: "",
-};
-const RUN_TAILS: Bulk = Bulk {
-    head: "UPDATE runs SET status = v.column2, tasks = v.column3, deadline = coalesce(v.column4, deadline), \
-           ended_at = coalesce(v.column5, ended_at), output = coalesce(v.column6, output), \
-           error = coalesce(v.column7, error) FROM (",
-    columns: 7,
-    tail: ") AS v WHERE runs.key = v.column1",
-};
-const RUN_COUNTS: Bulk = Bulk {
-    head: "INSERT INTO run_counts (status, runs)",
-    columns: 2,
-    tail: "ON CONFLICT (status) DO UPDATE SET runs = runs + excluded.runs",
-};
-const TASKS: Bulk = Bulk {
-    head: "INSERT INTO tasks (key, run, task, parent, kind, effect, iteration, attempt, started_at, deadline, \
-           name, reference, input, status, retries, dispatches, ended_at, due, output, error)",
-    columns: 20,
-    tail: "",
-};
-const TASK_TAILS: Bulk = Bulk {
-    head: "UPDATE tasks SET status = v.column2, retries = v.column3, dispatches = v.column4, \
-           ended_at = v.column5, due = v.column6, output = coalesce(v.column7, output), \
-           error = coalesce(v.column8, error) FROM (",
-    columns: 8,
-    tail: ") AS v WHERE tasks.key = v.column1",
 };
 const SESSIONS: Bulk = Bulk {
     head: "INSERT INTO sessions (key, status, channel, peer, agent, account, started_at, active_at, ended_at, \
@@ -89,6 +62,19 @@ const RETIRED: Bulk = Bulk {
     head: "UPDATE workflows SET retired_at = v.column3 FROM (",
     columns: 3,
     tail: ") AS v WHERE workflows.stream = v.column1 AND workflows.version = v.column2",
+};
+
+const SCHEDULES: Bulk = Bulk {
+    head: "INSERT OR REPLACE INTO schedules (key, namespace, name, active, version, digest, overlap, missed, \
+           activated_at, paused_at, pause_reason, last_due, last_at, last_run, last_skipped, runs, skipped, \
+           timetable, input)",
+    columns: 19,
+    tail: "",
+};
+const PUBLISHED: Bulk = Bulk {
+    head: "INSERT INTO published_events (key, at, actor, run, task, type, source, id, event)",
+    columns: 9,
+    tail: "",
 };
 
 /// An integer of the database. Positions and versions stay below 2^63; counts from outside are capped there.
@@ -128,9 +114,13 @@ pub(super) async fn commit(
         })
         .await?;
     write_audit(to, &changes.audit).await?;
-    write_runs(to, &changes.runs).await?;
+    run::write(to, &changes.runs).await?;
     write_sessions(to, &changes.sessions).await?;
     write_workflows(to, &changes.workflows).await?;
+    approval::write(to, &changes.approvals).await?;
+    write_schedules(to, &changes.schedules).await?;
+    webhook::write(to, &changes.webhooks).await?;
+    write_published(to, &changes.published).await?;
     sqlx::query("UPDATE projection_status SET checkpoint = ?1, updated_at = ?2")
         .bind(key(position))
         .bind(at.as_micros())
@@ -159,52 +149,6 @@ async fn write_audit(to: &mut SqliteConnection, changes: &audit::Changes) -> sql
         })
         .await?;
     Ok(())
-}
-
-async fn write_runs(to: &mut SqliteConnection, changes: &run::Changes) -> sqlx::Result<()> {
-    RUNS.execute(to, changes.runs.iter(), |v, (id, row)| {
-        v.push(key(*id))
-            .push(&*row.workflow.namespace)
-            .push(&*row.workflow.name)
-            .push(&*row.workflow.version);
-        v.push(&row.workflow.digest.0[..]).push(row.inline).push(row.actor);
-        v.push(row.parent.map(|id| blob(id.0))).push(ordinal(row.parent_task));
-        v.push(row.started_at.as_micros()).push(&*row.input);
-        push_run_tail(v, &row.tail);
-    })
-    .await?;
-    RUN_TAILS
-        .execute(to, changes.run_tails.iter(), |v, (id, tail)| push_run_tail(v.push(key(*id)), tail))
-        .await?;
-    RUN_COUNTS
-        .execute(to, changes.counts.iter(), |v, (status, change)| {
-            v.push(status.as_str()).push(*change);
-        })
-        .await?;
-    TASKS
-        .execute(to, changes.tasks.iter(), |v, (id, row)| {
-            v.push(key(*id)).push(key(row.run)).push(i64::from(row.task.0)).push(ordinal(row.parent));
-            v.push(row.kind.as_str()).push(row.effect).push(row.iteration.map(i64::from));
-            v.push(i64::from(row.attempt)).push(row.started_at.as_micros()).push(time(row.deadline));
-            v.push(&*row.name).push(&*row.reference).push(row.input.as_deref());
-            push_task_tail(v, &row.tail);
-        })
-        .await?;
-    TASK_TAILS
-        .execute(to, changes.task_tails.iter(), |v, (id, tail)| push_task_tail(v.push(key(*id)), tail))
-        .await?;
-    Ok(())
-}
-
-fn push_run_tail(v: &mut Values, tail: &run::RunTail) {
-    v.push(tail.status.as_str()).push(i64::from(tail.tasks));
-    v.push(time(tail.deadline)).push(time(tail.ended_at));
-    v.push(tail.output.as_deref()).push(tail.error.as_deref());
-}
-
-fn push_task_tail(v: &mut Values, tail: &run::TaskTail) {
-    v.push(tail.status.as_str()).push(i64::from(tail.retries)).push(i64::from(tail.dispatches));
-    v.push(time(tail.ended_at)).push(time(tail.due)).push(tail.output.as_deref()).push(tail.error.as_deref());
 }
 
 async fn write_sessions(to: &mut SqliteConnection, changes: &session::Changes) -> sqlx::Result<()> {
@@ -254,6 +198,31 @@ async fn write_workflows(to: &mut SqliteConnection, changes: &workflow::Changes)
     RETIRED
         .execute(to, changes.retired.iter(), |v, row| {
             v.push(key(row.stream)).push(&*row.version).push(row.at.as_micros());
+        })
+        .await?;
+    Ok(())
+}
+
+async fn write_schedules(to: &mut SqliteConnection, changes: &schedule::Changes) -> sqlx::Result<()> {
+    SCHEDULES
+        .execute(to, changes.rows.iter(), |v, (id, row)| {
+            v.push(key(*id)).push(&*row.namespace).push(&*row.name).push(row.active).push(&*row.version);
+            v.push(&*row.digest).push(&*row.overlap).push(&*row.missed).push(row.activated_at.as_micros());
+            v.push(time(row.paused_at)).push(row.pause_reason.as_deref()).push(time(row.last_due));
+            v.push(time(row.last_at)).push(row.last_run.map(|run| blob(run.0)));
+            v.push(row.last_skipped.as_deref()).push(int(row.runs)).push(int(row.skipped));
+            v.push(&*row.timetable).push(row.input.as_deref());
+        })
+        .await?;
+    Ok(())
+}
+
+async fn write_published(to: &mut SqliteConnection, changes: &published::Changes) -> sqlx::Result<()> {
+    PUBLISHED
+        .execute(to, changes.rows.iter(), |v, (id, row)| {
+            v.push(key(*id)).push(row.at.as_micros()).push(row.actor).push(row.run.map(key));
+            v.push(ordinal(row.task)).push(&*row.event_type).push(&*row.source).push(&*row.id);
+            v.push(&*row.event);
         })
         .await?;
     Ok(())

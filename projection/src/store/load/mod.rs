@@ -1,20 +1,18 @@
 //! Reading back what the store must know: its checkpoint, its labels, streams that stir again.
 
+mod others;
+mod run;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use lru::LruCache;
 use openclaw_model::{
-    Event, Position, Recorded, StreamId, StreamKind, TaskId, Timestamp, Version, event::session::TokenUsage,
+    Event, Position, Recorded, StreamId, StreamKind, Timestamp, Version, event::session::TokenUsage,
 };
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use super::write::int;
-use crate::views::{
-    Known, RunStatus, SessionStatus, Subject, TaskStatus,
-    audit::Labels,
-    run::{self, OpenTask},
-    session,
-};
+use crate::views::{Known, SessionStatus, Subject, audit::Labels, session};
 
 /// Streams per statement; SQLite takes at most 32,766 parameters.
 const CHUNK: usize = 500;
@@ -71,69 +69,29 @@ async fn streams(
             .filter_map(move |stream| found.get(stream.as_str()).map(|(key, _)| *key))
             .collect::<Vec<_>>()
     };
-    let mut runs = runs(connection, &of_kind(StreamKind::Run)).await?;
+    let mut runs = run::states(connection, &of_kind(StreamKind::Run)).await?;
     let mut sessions = sessions(connection, &of_kind(StreamKind::Session)).await?;
+    let mut approvals = others::approvals(connection, &of_kind(StreamKind::Approval)).await?;
+    let mut schedules = others::schedules(connection, &of_kind(StreamKind::Schedule)).await?;
+    let mut webhooks = others::webhooks(connection, &of_kind(StreamKind::Webhook)).await?;
     for stream in wanted {
         let Some((key, version)) = found.get(stream.as_str()).copied() else { continue };
         let subject = match stream.kind() {
-            StreamKind::Run => {
-                let Some((mut state, id)) = runs.remove(&key).zip(stream.as_run()) else { continue };
+            StreamKind::Run => runs.remove(&key).zip(stream.as_run()).map(|(mut state, id)| {
                 state.id = id;
                 Subject::Run(state)
-            }
-            StreamKind::Session => {
-                let Some(state) = sessions.remove(&key) else { continue };
-                Subject::Session(state)
-            }
-            StreamKind::Workflow
-            | StreamKind::Approval
-            | StreamKind::Schedule
-            | StreamKind::Webhook
-            | StreamKind::Event => Subject::Workflow,
+            }),
+            StreamKind::Session => sessions.remove(&key).map(Subject::Session),
+            StreamKind::Workflow => Some(Subject::Workflow),
+            StreamKind::Approval => approvals.remove(&key).map(Subject::Approval),
+            StreamKind::Schedule => schedules.remove(&key).map(|row| Subject::Schedule(Box::new(row))),
+            StreamKind::Webhook => webhooks.remove(&key).map(|state| Subject::Webhook(Box::new(state))),
+            StreamKind::Event => Some(Subject::Published),
         };
+        let Some(subject) = subject else { continue };
         known.put((*stream).clone(), Known { key, version, subject });
     }
     Ok(())
-}
-
-async fn runs(
-    connection: &mut SqliteConnection,
-    keys: &[Position],
-) -> sqlx::Result<BTreeMap<Position, run::State>> {
-    if keys.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let mut states = BTreeMap::new();
-    let mut sql = QueryBuilder::<Sqlite>::new("SELECT key, status, tasks FROM runs WHERE key IN (");
-    list(&mut sql, keys.iter().map(|key| int(key.0)));
-    for row in sql.build().fetch_all(&mut *connection).await? {
-        let status = RunStatus::parse(row.try_get(1)?).ok_or_else(|| unknown("status of a run"))?;
-        let state = run::State {
-            id: openclaw_model::RunId(uuid::Uuid::nil()),
-            status,
-            tasks: narrow(&row, 2)?,
-            open: BTreeMap::new(),
-        };
-        states.insert(position(&row, 0)?, state);
-    }
-    let mut sql = QueryBuilder::<Sqlite>::new(
-        "SELECT run, task, key, status, effect, retries, dispatches, due FROM tasks \
-         WHERE ended_at IS NULL AND run IN (",
-    );
-    list(&mut sql, keys.iter().map(|key| int(key.0)));
-    for row in sql.build().fetch_all(&mut *connection).await? {
-        let Some(state) = states.get_mut(&position(&row, 0)?) else { continue };
-        let task = OpenTask {
-            key: position(&row, 2)?,
-            status: TaskStatus::parse(row.try_get(3)?).ok_or_else(|| unknown("status of a task"))?,
-            effect: row.try_get(4)?,
-            retries: narrow(&row, 5)?,
-            dispatches: narrow(&row, 6)?,
-            due: row.try_get::<Option<i64>, _>(7)?.map(Timestamp::from_micros),
-        };
-        state.open.insert(TaskId(narrow(&row, 1)?), task);
-    }
-    Ok(states)
 }
 
 async fn sessions(
@@ -178,7 +136,7 @@ pub(super) async fn fault(
     if checkpoint != built {
         return Ok(Some(format!("its checkpoint is {checkpoint}")));
     }
-    let counts: [(&'static str, &str); 4] = [
+    let counts: [(&'static str, &str); 5] = [
         ("SELECT count(*) <> ?1 FROM events", "the audit index does not hold every event"),
         (
             "SELECT coalesce(sum(events), 0) <> ?1 FROM event_minutes",
@@ -191,6 +149,11 @@ pub(super) async fn fault(
         (
             "SELECT coalesce(sum(tasks), 0) <> (SELECT count(*) FROM tasks) FROM runs WHERE ?1 >= 0",
             "the tasks counted in runs are not the task rows",
+        ),
+        (
+            "SELECT coalesce(sum(dead), 0) <> (SELECT count(*) FROM dead_letters WHERE state = 'open') \
+             FROM webhooks WHERE ?1 >= 0",
+            "the dead letters counted in webhooks are not the open ones",
         ),
     ];
     for (sql, reason) in counts {
@@ -224,6 +187,10 @@ fn narrow(row: &SqliteRow, column: usize) -> sqlx::Result<u32> {
 
 fn position(row: &SqliteRow, column: usize) -> sqlx::Result<Position> {
     unsigned(row, column).map(Position)
+}
+
+fn moment(row: &SqliteRow, column: usize) -> sqlx::Result<Option<Timestamp>> {
+    Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_micros))
 }
 
 fn unknown(what: &'static str) -> sqlx::Error {
