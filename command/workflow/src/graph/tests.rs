@@ -11,8 +11,15 @@ fn golden() -> PathBuf {
 }
 
 /// Examples of the specification, whose charts lie here and whose documents lie in `OPENCLAW_SPEC_DIR`.
-const EXAMPLES: [&str; 5] =
-    ["conditional-task", "fork", "raise-reusable", "switch-then-string", "try-catch-retry-inline"];
+const EXAMPLES: [&str; 7] = [
+    "conditional-task",
+    "for",
+    "fork",
+    "listen-to-any-forever-foreach",
+    "raise-reusable",
+    "switch-then-string",
+    "try-catch-retry-inline",
+];
 
 /// Draws `text` and compares with the chart in `beside`. `UPDATE_GOLDEN=1` writes it instead.
 #[expect(clippy::disallowed_methods, reason = "golden files are written on request")]
