@@ -200,7 +200,8 @@ impl Effects for Nothing {
     }
 }
 
-struct WallClock;
+/// The time of day.
+pub(crate) struct WallClock;
 
 impl Clock for WallClock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock of the measured engine")]

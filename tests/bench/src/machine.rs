@@ -6,10 +6,11 @@ use std::{
     path::Path,
 };
 
+use openclaw_ports::Clock;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::report::millis;
+use crate::{engine::WallClock, report::millis};
 
 /// Appends of one sample of the disk.
 const APPENDS: usize = 100;
@@ -24,6 +25,8 @@ pub(crate) struct Machine {
     filesystem: String,
     /// Processes that wanted to run in the minute before, on average. Above zero, others were measured as well.
     load: String,
+    /// The day, in UTC.
+    day: String,
 }
 
 impl Machine {
@@ -54,12 +57,18 @@ impl Machine {
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             filesystem,
             load: load(),
+            day: WallClock.now().to_string().chars().take(10).collect(),
         })
+    }
+
+    /// The day on which it was looked at.
+    pub(crate) fn day(&self) -> &str {
+        &self.day
     }
 
     /// In one line.
     pub(crate) fn line(&self) -> String {
-        let Self { cores, cpu, memory_gib, kernel, filesystem, load } = self;
+        let Self { cores, cpu, memory_gib, kernel, filesystem, load, .. } = self;
         format!("{cores} cores of {cpu}, {memory_gib} GiB, Linux {kernel}, {filesystem}, load {load}")
     }
 }
@@ -105,4 +114,11 @@ pub(crate) fn resident_mb(pid: u32) -> std::io::Result<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     let kib: f64 = line.trim().trim_end_matches(" kB").parse().unwrap_or_default();
     Ok(kib * 1024.0 / 1e6)
+}
+
+/// Bytes that a process has given to the disk since it was started.
+pub(crate) fn written_bytes(pid: u32) -> std::io::Result<u64> {
+    let io = fs::read_to_string(format!("/proc/{pid}/io"))?;
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:")).unwrap_or_default();
+    Ok(line.trim().parse().unwrap_or_default())
 }

@@ -1,24 +1,36 @@
 //! Measures what the project promises, each figure against a baseline of the same run or a fixed target.
 //!
 //! Run it through `ops/bench`, which builds what it needs. It exits with 1 if a target was missed.
+//!
+//! With `--into FILE` the tables replace those that stand in FILE between the marks of the same part (see [`document`]).
 
 mod append;
+mod document;
+mod drive;
 mod engine;
 mod group;
 mod load;
 mod machine;
+mod observer;
+mod peer;
 mod projection;
 mod report;
 mod runs;
+mod scenario;
+mod server;
 mod start;
+mod storage;
+mod waiting;
+mod workflows;
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::{machine::Machine, report::Report};
@@ -35,6 +47,9 @@ struct Cli {
     /// Where to write; must lie on a disk. By default a temporary directory.
     #[arg(long, global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Write the tables into this document, between the marks of the parts that were measured.
+    #[arg(long, global = true, value_name = "FILE")]
+    into: Option<PathBuf>,
     /// How often each figure is taken; medians are shown.
     #[arg(long, global = true, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
     repeats: u8,
@@ -50,8 +65,48 @@ enum What {
     Projection,
     /// Start and idle memory of the server with a million events.
     Start,
+    /// Workflows of several shapes in the real server.
+    Workflows,
+    /// What runs take on the disk.
+    Storage,
+    /// Thousands of runs that wait.
+    Waiting,
+    /// The same work by Mastra, which is installed from its registry.
+    Peer,
     /// Everything.
     All,
+}
+
+impl What {
+    /// Everything, in the order in which it is measured.
+    const PARTS: [Self; 8] = [
+        Self::Append,
+        Self::Runs,
+        Self::Projection,
+        Self::Start,
+        Self::Workflows,
+        Self::Storage,
+        Self::Waiting,
+        Self::Peer,
+    ];
+
+    /// Measures one part, or nothing for [`What::All`].
+    async fn measure(self, dir: &Path, repeats: usize) -> anyhow::Result<Vec<Report>> {
+        let turns = repeats.min(3);
+        Ok(match self {
+            Self::Append => vec![append::measure(dir, repeats, Duration::from_millis(1500)).await?],
+            Self::Runs => vec![runs::measure(dir, repeats, Duration::from_secs(3)).await?],
+            Self::Projection => {
+                vec![projection::measure(dir, 300_000, repeats, Duration::from_secs(5)).await?]
+            }
+            Self::Start => vec![start::measure(dir, 1_000_000, repeats).await?],
+            Self::Workflows => vec![workflows::measure(dir, turns, Duration::from_millis(1500)).await?],
+            Self::Storage => vec![storage::measure(dir).await?],
+            Self::Waiting => vec![waiting::measure(dir).await?],
+            Self::Peer => peer::measure(dir, turns, Duration::from_millis(1500)).await?,
+            Self::All => Vec::new(),
+        })
+    }
 }
 
 #[tokio::main]
@@ -69,23 +124,21 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     let repeats = usize::from(cli.repeats);
     let mut reports: Vec<Report> = Vec::new();
-    for what in [What::Append, What::Runs, What::Projection, What::Start] {
+    for what in What::PARTS {
         if cli.what != What::All && cli.what != what {
             continue;
         }
-        let report = match what {
-            What::Append => append::measure(dir.path(), repeats, Duration::from_millis(1500)).await?,
-            What::Runs => runs::measure(dir.path(), repeats, Duration::from_secs(3)).await?,
-            What::Projection => {
-                projection::measure(dir.path(), 300_000, repeats, Duration::from_secs(5)).await?
+        for report in what.measure(dir.path(), repeats).await? {
+            if !cli.json {
+                writeln!(out, "\n## {}\n", report.name)?;
+                report.print(&mut out)?;
             }
-            _ => start::measure(dir.path(), 1_000_000, repeats).await?,
-        };
-        if !cli.json {
-            writeln!(out, "\n## {}\n", report.name)?;
-            report.print(&mut out)?;
+            if let Some(document) = &cli.into {
+                document::write(document, &machine, &report)
+                    .with_context(|| format!("the tables were not written to {}", document.display()))?;
+            }
+            reports.push(report);
         }
-        reports.push(report);
     }
     if cli.json {
         report::print_json(&machine, &reports, &mut out)?;

@@ -9,6 +9,9 @@ use serde::Serialize;
 
 use crate::machine::Machine;
 
+/// Characters of a line of notes.
+const WIDTH: usize = 118;
+
 /// The figures of one subcommand.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
@@ -91,7 +94,7 @@ impl Report {
         Self { name, columns, rows: Vec::new(), checks: Vec::new(), notes: Vec::new() }
     }
 
-    /// Prints it as a table.
+    /// Prints it as a table in Markdown, with notes and checks below.
     pub(crate) fn print(&self, to: &mut impl Write) -> io::Result<()> {
         let width = |column: usize| {
             let cells = self.rows.iter().map(|row| row[column].len());
@@ -117,13 +120,30 @@ impl Report {
         }
         writeln!(to)?;
         for note in &self.notes {
-            writeln!(to, "{note}")?;
+            writeln!(to, "{}\n", wrapped(note))?;
         }
         for check in &self.checks {
-            writeln!(to, "{}", check.line())?;
+            writeln!(to, "- {}", check.line())?;
         }
-        Ok(())
+        match self.checks.is_empty() {
+            true => Ok(()),
+            false => writeln!(to),
+        }
     }
+}
+
+/// In lines that are as long as those of a document.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is one from the start");
+        match line.is_empty() {
+            true => *line = word.to_owned(),
+            false if line.len() + 1 + word.len() <= WIDTH => *line = format!("{line} {word}"),
+            false => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
 }
 
 /// Prints everything as one JSON object.
@@ -187,6 +207,14 @@ mod tests {
         assert!(!excused.is_missed());
         assert_eq!(excused.line(), "MISS  x: 0.39 >= 0.40 (slow disk)");
         assert!(Check::new("y", 100.0, Target::Below(100.0)).is_missed());
+    }
+
+    #[test]
+    fn notes_are_broken_into_lines_between_words() {
+        let long = "word ".repeat(50);
+        let text = wrapped(&long);
+        assert_eq!(text.split_whitespace().count(), 50);
+        assert!(text.lines().count() == 3 && text.lines().all(|line| line.len() <= WIDTH));
     }
 
     #[test]

@@ -1,18 +1,16 @@
 //! Cold start and idle memory of the real server over a log of a million events.
 
-mod server;
-
 use std::{path::Path, time::Duration};
 
 use openclaw_client::{CreateSession, SendMessage};
 use openclaw_model::SessionId;
 use tokio::task::JoinSet;
 
-use self::server::Server;
 use crate::{
     load::fill,
     machine::resident_mb,
     report::{Check, Report, Target, median, millis, number, spread},
+    server::{self, Server},
 };
 
 /// How long a server is left alone before its memory is looked at.
@@ -29,11 +27,7 @@ pub(crate) async fn measure(dir: &Path, events: u64, repeats: usize) -> anyhow::
     let mut report =
         Report::new("start", vec!["start after", "ready after ms", "resident after 3 s idle, MB"]);
     let Some(binary) = server::binary()? else {
-        report.notes.push(
-            "Skipped: there is no `openclaw` next to this program. Build it with \
-             `cargo build --release -p openclaw-server`."
-                .to_owned(),
-        );
+        report.notes.push(server::MISSING.to_owned());
         return Ok(report);
     };
     let data = dir.join("start");

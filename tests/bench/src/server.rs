@@ -19,6 +19,10 @@ use tokio::{
 /// How long a start, a stop and catching up may take before something is wrong.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// What a report says that has nothing to measure.
+pub(crate) const MISSING: &str =
+    "Skipped: there is no `openclaw` next to this program. Build it with `cargo build --release -p openclaw-server`.";
+
 /// The server's binary, if it was built next to this one.
 pub(crate) fn binary() -> anyhow::Result<Option<PathBuf>> {
     let path = std::env::current_exe()?.with_file_name("openclaw");
