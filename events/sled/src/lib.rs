@@ -27,6 +27,7 @@ mod sealed;
 mod sealer;
 mod shared;
 mod space;
+mod stretch;
 mod tip;
 mod unsealed;
 mod verify;

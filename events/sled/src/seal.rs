@@ -9,13 +9,14 @@ use openclaw_log::{Frame, Head, ReadError, record};
 use openclaw_model::{Position, StreamId};
 
 use crate::{
-    db::{self, Db, Kind},
+    db::{self, Db, DbError, Kind},
     disk::Disk,
     error::damaged,
     heads::Heads,
     index::{Index, StreamIndex},
     layout::{Layout, Span},
     sealed::{self, fingerprint, position_key},
+    stretch::{self, Stretch},
     unsealed::{self, Unsealed, check_follows},
 };
 
@@ -68,13 +69,16 @@ struct Writer<'a> {
     /// Records that wait to be compressed, and where each of them begins.
     chunk: Vec<u8>,
     starts: Vec<(Position, usize)>,
+    /// Where chunks go, and how many are there.
+    stretch: Option<(Stretch, u32)>,
 }
 
 impl<'a> Writer<'a> {
     fn new(db: &'a Db, base: Position, compression: i32) -> Result<Self, ReadError> {
         let compressor = zstd::bulk::Compressor::new(compression)
             .map_err(|error| ReadError::Storage(format!("zstd: {error}").into()))?;
-        Ok(Self { db, base, compressor, chunk: Vec::with_capacity(2 * CHUNK), starts: Vec::new() })
+        let chunk = Vec::with_capacity(2 * CHUNK);
+        Ok(Self { db, base, compressor, chunk, starts: Vec::new(), stretch: None })
     }
 
     fn put(&self, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
@@ -154,7 +158,17 @@ impl<'a> Writer<'a> {
             return self.compress(right, chunk);
         }
         value.extend_from_slice(&packed);
-        self.put(&position_key(b'e', first), &value)
+        self.put_chunk(first, &value).map_err(|error| error.at(self.base))
+    }
+
+    fn put_chunk(&mut self, first: Position, value: &[u8]) -> Result<(), DbError> {
+        let (stretch, chunks) = match self.stretch.take() {
+            Some((stretch, chunks)) if chunks < stretch::CHANGES => (stretch, chunks),
+            _ => (Stretch::open(self.db, first)?, 0),
+        };
+        self.db.insert_into(&stretch.tree, &stretch::key(first), value)?;
+        self.stretch = Some((stretch, chunks + 1));
+        Ok(())
     }
 
     fn streams(&self, index: &Index, heads: &Heads) -> Result<(), ReadError> {

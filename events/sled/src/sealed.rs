@@ -1,8 +1,10 @@
 //! A sealed segment: compressed, indexed by stream and command, never changed again.
 //!
 //! ```text
+//! tree FIRST: POSITION   a chunk: format u8, raw length u32, zstd of the records from POSITION on (stretch.rs)
+//!
 //! a                  the head before the segment, and the head at its end, each as unsealed::encode
-//! e POSITION         a chunk: format u8, raw length u32, zstd of the records from POSITION on
+//! e POSITION         a chunk, in segments that were sealed before there were such trees
 //! f POSITION         frames from POSITION on: count u32 and hash 32 for each, so that every frame's bytes can be
 //!                    restored from the records and the chain verified over them
 //! s STREAM 0 PART    where a stream's events lie; part u16. Part 0 starts with the first version u64 and the base of
@@ -25,6 +27,7 @@ use crate::{
     error::damaged,
     index::StreamIndex,
     layout::Span,
+    stretch::{self, Stretch},
     unsealed,
 };
 
@@ -41,6 +44,7 @@ pub(crate) struct Sealed {
     before: Head,
     end: Head,
     db: Db,
+    stretches: Vec<Stretch>,
 }
 
 /// Where one stream's events lie in a sealed segment.
@@ -66,7 +70,8 @@ impl Sealed {
         });
         match heads {
             Some((before, end)) if before.position.next() == span.first && end.position == span.last => {
-                Ok(Self { span, before, end, db })
+                let stretches = Stretch::all(&db).map_err(|error| error.at(span.first))?;
+                Ok(Self { span, before, end, db, stretches })
             }
             _ => Err(damaged(span.first, "the sealed segment's header is missing or wrong")),
         }
@@ -88,15 +93,27 @@ impl Sealed {
 
     /// The chunks from the one that holds `from` on.
     pub(crate) fn chunks(&self, from: Position) -> impl Iterator<Item = Result<Chunk, ReadError>> + use<> {
+        let mut inflater = Inflater::default();
+        let old = self.stretches.is_empty().then(|| self.old_chunks(from)).into_iter().flatten();
+        stretch::values(&self.stretches, from).chain(old).map(move |pair| {
+            let (first, value) = pair?;
+            let first = first.ok_or_else(|| damaged(from, "a chunk has a strange key"))?;
+            Ok(Chunk { first, records: inflater.inflate(first, &value)? })
+        })
+    }
+
+    /// As [`stretch::values`], in a segment without stretches.
+    fn old_chunks(
+        &self,
+        from: Position,
+    ) -> impl Iterator<Item = Result<(Option<Position>, sled::IVec), ReadError>> + use<> {
         let start = match self.db.at_or_before(&position_key(b'e', from)) {
             Ok(Some((start, _))) => start.to_vec(),
             Ok(None) | Err(_) => position_key(b'e', from).to_vec(),
         };
-        let mut inflater = Inflater::default();
         self.db.pairs_from(&start).map(move |pair| {
             let (key, value) = pair.map_err(|error| error.at(from))?;
-            let first = position_of(&key).ok_or_else(|| damaged(from, "a chunk has a strange key"))?;
-            Ok(Chunk { first, records: inflater.inflate(first, &value)? })
+            Ok((position_of(&key), value))
         })
     }
 

@@ -6,9 +6,7 @@
 //! FIRST  POSITION   a frame, exactly as it was packed
 //! ```
 //!
-//! Positions in keys and names are u64 big-endian. A tree holds the frames of a stretch of the log. sled writes a
-//! leaf again, with everything in it, after every tenth change; a tree that gets fewer frames than that is written
-//! once instead of five times over.
+//! Positions in keys and names are u64 big-endian. A tree holds the frames of a stretch of the log (stretch.rs).
 //!
 //! Invariant: the header is durable before the first frame, so a segment without one was never used.
 
@@ -23,15 +21,15 @@ use crate::{
     error::damaged,
     index::Index,
     layout::Layout,
+    stretch::{self, Stretch},
 };
 
 const HEADER: &[u8] = b"m";
 const HEADER_LEN: usize = 53;
 const FORMAT_V1: u8 = 1;
 
-/// A stretch of the log is begun anew when it has this many frames and bytes. Small frames are left to sled: a tree
-/// has its price too.
-const STRETCH_FRAMES: u32 = 8;
+/// A stretch of the log is begun anew when it has so many bytes and as many frames as sled writes once. Small frames are
+/// left to sled: a tree has its price too.
 const STRETCH_BYTES: usize = 128 << 10;
 
 /// A segment that is being written, or waits to be sealed.
@@ -44,13 +42,6 @@ pub(crate) struct Unsealed {
     /// Frames and bytes in the last stretch; none if the next frame begins one.
     filling: Mutex<Option<(u32, usize)>>,
     index: RwLock<Index>,
-}
-
-/// The frames from a position on, up to the next stretch.
-#[derive(Clone)]
-struct Stretch {
-    first: Position,
-    frames: sled::Tree,
 }
 
 impl Unsealed {
@@ -79,7 +70,7 @@ impl Unsealed {
         disk: Arc<dyn Disk>,
     ) -> Result<Option<(Self, Head)>, ReadError> {
         let db = Db::open(&layout.active(base), Kind::Active, disk).map_err(|error| error.at(base))?;
-        let stretches = stretches_of(&db).map_err(|error| error.at(base))?;
+        let stretches = Stretch::all(&db).map_err(|error| error.at(base))?;
         let Some(header) = db.get(HEADER).map_err(|error| error.at(base))? else {
             let unused = stretches.is_empty();
             return if unused { Ok(None) } else { Err(damaged(base, "the segment's header is missing")) };
@@ -100,7 +91,7 @@ impl Unsealed {
 
     /// The head that the segment ends with, if its last frame has hash `end`.
     fn end_if(&self, end: Digest) -> Result<Option<Head>, ReadError> {
-        let newest = self.stretches().iter().rev().find_map(|stretch| stretch.frames.iter().next_back());
+        let newest = self.stretches().iter().rev().find_map(|stretch| stretch.tree.iter().next_back());
         let Some(pair) = newest else {
             return Ok((end == self.before.hash).then_some(self.before));
         };
@@ -166,21 +157,17 @@ impl Unsealed {
         let mut filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
         let length = frame.bytes().len();
         *filling = match *filling {
-            Some((frames, bytes)) if frames < STRETCH_FRAMES || bytes < STRETCH_BYTES => {
+            Some((frames, bytes)) if frames < stretch::CHANGES || bytes < STRETCH_BYTES => {
                 Some((frames + 1, bytes + length))
             }
             _ => {
-                let first = frame.first();
-                let frames = self.db.open_tree(&key(first))?;
-                self.stretches
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(Stretch { first, frames });
+                let begun = Stretch::open(&self.db, frame.first())?;
+                self.stretches.write().unwrap_or_else(PoisonError::into_inner).push(begun);
                 Some((1, length))
             }
         };
         let last = self.stretches().last().cloned().expect("begun above");
-        self.db.insert_into(&last.frames, &key(frame.first()), frame.bytes())
+        self.db.insert_into(&last.tree, &stretch::key(frame.first()), frame.bytes())
     }
 
     /// The frames from the one that holds `from` on, with their headers; durable or not. Hashes are not verified.
@@ -188,14 +175,9 @@ impl Unsealed {
         &self,
         from: Position,
     ) -> impl Iterator<Item = Result<(Header, sled::IVec), ReadError>> + use<> {
-        let stretches = {
-            let all = self.stretches();
-            let start = all.partition_point(|stretch| stretch.first <= from).saturating_sub(1);
-            all[start..].to_vec()
-        };
-        stretches.into_iter().flat_map(move |stretch| stretch.frames_from(from)).map(move |pair| {
-            let (stored, bytes) = pair.map_err(|error| DbError::from(error).at(from))?;
-            let position = position_of(&stored).ok_or_else(|| damaged(from, "a frame has a strange key"))?;
+        stretch::values(&self.stretches(), from).map(move |pair| {
+            let (position, bytes) = pair?;
+            let position = position.ok_or_else(|| damaged(from, "a frame has a strange key"))?;
             let header = Frame::parse(&bytes, false).map_err(|bad| damaged(position, bad))?.header;
             if header.first != position {
                 return Err(damaged(position, "a frame stands at another position than its own"));
@@ -209,24 +191,6 @@ impl Unsealed {
     }
 }
 
-impl Stretch {
-    /// From the frame that holds `from` on; from the first one if that lies behind it.
-    fn frames_from(&self, from: Position) -> sled::Iter {
-        match self.frames.range(..=key(from)).next_back() {
-            Some(Ok((start, _))) => self.frames.range(start..),
-            // Nothing before it: a gap is seen by the caller. An error is met again on the way.
-            None | Some(Err(_)) => self.frames.iter(),
-        }
-    }
-}
-
-/// The stretches of a segment that was written before, in order.
-fn stretches_of(db: &Db) -> Result<Vec<Stretch>, DbError> {
-    let mut firsts: Vec<Position> = db.tree_names().iter().filter_map(|name| position_of(name)).collect();
-    firsts.sort_unstable();
-    firsts.into_iter().map(|first| Ok(Stretch { first, frames: db.open_tree(&key(first))? })).collect()
-}
-
 /// Whether the frame with `header` continues a log that ends at `head`.
 pub(crate) fn check_follows(head: Head, header: &Header) -> Result<(), ReadError> {
     let expected = head.position.next();
@@ -237,14 +201,6 @@ pub(crate) fn check_follows(head: Head, header: &Header) -> Result<(), ReadError
         return Err(damaged(expected, "the frame does not continue the chain of hashes"));
     }
     Ok(())
-}
-
-fn key(position: Position) -> [u8; 8] {
-    position.0.to_be_bytes()
-}
-
-fn position_of(key: &[u8]) -> Option<Position> {
-    key.try_into().ok().map(u64::from_be_bytes).map(Position)
 }
 
 /// The header of a segment that follows `before`; also the form in which sealed segments keep a head.
