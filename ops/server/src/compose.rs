@@ -6,7 +6,10 @@ use anyhow::Context as _;
 use axum::Router;
 use openclaw_gateway::{Definitions, Ends, Sequencer, Service, rpc::Rpc, service::Shown};
 use openclaw_log::{EventLog, Health};
-use openclaw_ports::Clock;
+use openclaw_ports::{
+    Clock,
+    secrets::{NoSecrets, Secrets},
+};
 use openclaw_projection::{Projector, Status, Views};
 use openclaw_runtime::{
     OpenRuns, Parts, Runtime,
@@ -88,14 +91,10 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
             Shown { position: progress.position, failure }
         })
     };
-    let service = Arc::new(Service::new(
-        log.clone(),
-        sequencer.clone(),
-        definitions.clone(),
-        ends.clone(),
-        ids.clone(),
-        shown,
-    ));
+    let secrets: Arc<dyn Secrets> = Arc::new(NoSecrets);
+    let service =
+        Service::new(log.clone(), sequencer.clone(), definitions.clone(), ends.clone(), ids.clone(), shown);
+    let service = Arc::new(service.with_secrets(secrets.clone()));
 
     let process = ProcessEffects::new(
         Arc::new(Bubblewrap::new(config.sandbox.config())),
@@ -121,7 +120,7 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
         evaluator: Arc::new(JqEvaluator::new(Some(expression_worker()), config.runtime.expression_workers)),
         clock: clock.clone(),
         ids,
-        secrets: Arc::new(openclaw_ports::secrets::NoSecrets),
+        secrets,
         limits: stepper::Limits {
             tasks: config.runtime.tasks_per_run,
             events: config.runtime.events_per_step,

@@ -131,6 +131,9 @@ async fn a_server_says_the_same_and_registers_nothing() {
     let validated = validate(json!({ "do": [] })).await;
     assert!(!validated.valid && validated.problems.iter().all(|problem| problem.line.is_none()));
     assert!(validate(GOOD.into()).await.valid);
+    // The server knows which secrets it has.
+    let listed = validate(GOOD.replace("do:\n", "use: { secrets: [ nowhere ] }\ndo:\n").into()).await;
+    assert_eq!((listed.valid, listed.warnings[0].code.as_str()), (true, "OC-WF-053"));
 
     let missing = server.rpc("run.start", json!({ "workflow": { "namespace": "n", "name": "good" } })).await;
     assert_eq!(missing.unwrap_err()["data"]["code"], "OC-CMD-003");
