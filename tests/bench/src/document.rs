@@ -21,7 +21,8 @@ pub(crate) fn write(path: &Path, machine: &Machine, report: &Report) -> anyhow::
 /// `text` with `figures` between the marks of `name`.
 fn replaced(text: &str, name: &str, figures: &str) -> anyhow::Result<String> {
     let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->\n"));
-    let missing = || anyhow::anyhow!("there are no marks `{}` and `{}` in this order", begin.trim(), end.trim());
+    let missing =
+        || anyhow::anyhow!("there are no marks `{}` and `{}` in this order", begin.trim(), end.trim());
     let (before, rest) = text.split_once(&begin).ok_or_else(missing)?;
     let (_, after) = rest.split_once(&end).ok_or_else(missing)?;
     Ok(format!("{before}{begin}{figures}{end}{after}"))
@@ -33,7 +34,8 @@ mod tests {
 
     #[test]
     fn only_what_stands_between_the_marks_of_the_part_is_replaced() {
-        let text = "# T\n<!-- begin a -->\nold\n<!-- end a -->\nbetween\n<!-- begin b -->\nkept\n<!-- end b -->\n";
+        let text =
+            "# T\n<!-- begin a -->\nold\n<!-- end a -->\nbetween\n<!-- begin b -->\nkept\n<!-- end b -->\n";
         let new = replaced(text, "a", "new\n").unwrap();
         assert_eq!(new, text.replace("old", "new"));
         assert_eq!(replaced(&new, "a", "old\n").unwrap(), text, "again and again");

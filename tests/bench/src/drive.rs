@@ -7,7 +7,10 @@ use openclaw_client::{Client, RegisterWorkflow, StartRun, Status, WorkflowRef};
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::Instant};
 
-use crate::{report::millis, scenario::{NAMESPACE, Scenario}};
+use crate::{
+    report::millis,
+    scenario::{NAMESPACE, Scenario},
+};
 
 /// How long a caller lets the server hold its answer back.
 const WAIT: &str = "5m";

@@ -126,7 +126,8 @@ impl Observer {
 
     /// Waits until `place` was called that often since the calls were taken.
     pub(crate) async fn arrived(&self, place: &str, calls: usize) -> anyhow::Result<()> {
-        let enough = || lock(&self.inner.calls).list.iter().filter(|call| call.place == place).count() >= calls;
+        let enough =
+            || lock(&self.inner.calls).list.iter().filter(|call| call.place == place).count() >= calls;
         let mut arrivals = self.inner.arrivals.subscribe();
         match tokio::time::timeout(PATIENCE, arrivals.wait_for(|_| enough())).await {
             Ok(seen) => {

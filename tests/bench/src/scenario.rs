@@ -70,7 +70,9 @@ impl Scenario {
         };
         match self {
             Self::Sequence(count) => vec![document(&name, calls(count))],
-            Self::Fork(count) => vec![document(&name, vec![json!({ "all": { "fork": { "branches": calls(count) } } })])],
+            Self::Fork(count) => {
+                vec![document(&name, vec![json!({ "all": { "fork": { "branches": calls(count) } } })])]
+            }
             Self::For(count) => vec![document(&name, vec![each(count, json!({ "call": item(base) }))])],
             Self::Children(count) => {
                 let start = json!({ "child": { "run": { "workflow": {
@@ -79,7 +81,10 @@ impl Scenario {
                     "version": "1.0.0",
                     "input": { "run": "${ $workflow.id }", "n": "${ $item }" },
                 } } } });
-                vec![document("child", vec![json!({ "call": handed(base) })]), document(&name, vec![each(count, start)])]
+                vec![
+                    document("child", vec![json!({ "call": handed(base) })]),
+                    document(&name, vec![each(count, start)]),
+                ]
             }
             Self::Compute(count) => {
                 let task = |n| json!({ (format!("set{n}")): { "set": { "n": n } } });

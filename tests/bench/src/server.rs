@@ -20,8 +20,7 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a report says that has nothing to measure.
-pub(crate) const MISSING: &str =
-    "Skipped: there is no `openclaw` next to this program. Build it with `cargo build --release -p openclaw-server`.";
+pub(crate) const MISSING: &str = "Skipped: there is no `openclaw` next to this program. Build it with `cargo build --release -p openclaw-server`.";
 
 /// The server's binary, if it was built next to this one.
 pub(crate) fn binary() -> anyhow::Result<Option<PathBuf>> {

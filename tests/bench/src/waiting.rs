@@ -68,8 +68,16 @@ impl For {
 /// Lets 1,000 and 10,000 runs wait for timers, and 10,000 for approvals.
 pub(crate) async fn measure(dir: &Path) -> anyhow::Result<Report> {
     let columns = vec![
-        "waiting for", "runs", "memory, KB/run", "start ms", "start, of an empty one's", "resident after start MB",
-        "empty MB", "late p50 ms", "late p99 ms", "latest ms",
+        "waiting for",
+        "runs",
+        "memory, KB/run",
+        "start ms",
+        "start, of an empty one's",
+        "resident after start MB",
+        "empty MB",
+        "late p50 ms",
+        "late p99 ms",
+        "latest ms",
     ];
     let mut report = Report::new("waiting", columns);
     let Some(binary) = server::binary()? else {
@@ -147,7 +155,8 @@ impl Wait {
         let before_mb = resident_mb(server.id()?)?;
 
         // Enough for the starts of the runs and of the server, on a machine that has other things to do as well.
-        let first_due = Instant::now() + Duration::from_secs(15) + Duration::from_millis(3) * self.runs as u32;
+        let first_due =
+            Instant::now() + Duration::from_secs(15) + Duration::from_millis(3) * self.runs as u32;
         let step = WINDOW / self.runs as u32;
         begin(&server.client, self.what, self.runs, move |index| {
             let due = first_due + step * index as u32;
@@ -161,7 +170,8 @@ impl Wait {
         let mut late = Vec::new();
         if self.what == For::Timer {
             let left = first_due.checked_duration_since(Instant::now());
-            let left = left.ok_or_else(|| anyhow::anyhow!("the first runs were due before all of them waited"))?;
+            let left =
+                left.ok_or_else(|| anyhow::anyhow!("the first runs were due before all of them waited"))?;
             tokio::time::sleep(left + WINDOW).await;
             quiet(&server).await?;
             server.terminate().await?;

@@ -43,8 +43,15 @@ struct Seen {
 /// Measures each scenario for `time`, `repeats` times in turns.
 pub(crate) async fn measure(dir: &Path, repeats: usize, time: Duration) -> anyhow::Result<Report> {
     let columns = vec![
-        "what", "at once", "runs/s", "tasks/s", "tasks/s, of the spine's", "run p50 ms", "run p99 ms",
-        "step p50 ms", "step p99 ms",
+        "what",
+        "at once",
+        "runs/s",
+        "tasks/s",
+        "tasks/s, of the spine's",
+        "run p50 ms",
+        "run p99 ms",
+        "step p50 ms",
+        "step p99 ms",
     ];
     let mut report = Report::new("workflows", columns);
     let Some(binary) = server::binary()? else {

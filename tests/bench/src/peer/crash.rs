@@ -76,7 +76,14 @@ impl Both {
     /// Kills both in every case.
     pub(super) async fn crash(&self) -> anyhow::Result<Report> {
         let columns = vec![
-            "killed in", "calls needed", "openclaw's calls", "its run", "s", "Mastra's calls", "its run", "s",
+            "killed in",
+            "calls needed",
+            "openclaw's calls",
+            "its run",
+            "s",
+            "Mastra's calls",
+            "its run",
+            "s",
         ];
         let mut report = Report::new("peer-crash", columns);
         let mut exact = 0;
@@ -85,7 +92,8 @@ impl Both {
             let data = self.dir.join(format!("crash-{}", case.workflow));
             let ours = Openclaw::start(self.binary.clone(), data.clone()).await?;
             let ours = self.kill(System::Openclaw(ours), case).await?;
-            let theirs = Mastra::start(self.peer.clone(), data.with_extension("db"), self.observer.base()).await?;
+            let theirs =
+                Mastra::start(self.peer.clone(), data.with_extension("db"), self.observer.base()).await?;
             let theirs = self.kill(System::Mastra(theirs), case).await?;
             let end = if case.fails { "faulted" } else { "completed" };
             exact += usize::from(ours.calls == case.needed && ours.status == end);
@@ -196,7 +204,9 @@ impl Mastra {
 impl System {
     async fn register(&mut self, case: &Case, base: &str) -> anyhow::Result<()> {
         match self {
-            Self::Openclaw(openclaw) => register(&openclaw.server.client, documents(case.workflow, base)).await,
+            Self::Openclaw(openclaw) => {
+                register(&openclaw.server.client, documents(case.workflow, base)).await
+            }
             // It comes with the program.
             Self::Mastra(_) => Ok(()),
         }
@@ -233,7 +243,8 @@ impl System {
                     }
                 }
                 Self::Mastra(mastra) => {
-                    let status = mastra.process.ask("status", json!({ "workflow": workflow, "runId": run })).await?;
+                    let status =
+                        mastra.process.ask("status", json!({ "workflow": workflow, "runId": run })).await?;
                     if status["status"] == "suspended" {
                         let resume = json!({ "workflow": workflow, "runId": run, "step": "approve" });
                         mastra.process.ask("resume", resume).await?;
@@ -269,7 +280,8 @@ impl System {
                 Ok(data["run"]["status"].as_str().unwrap_or("unknown").to_owned())
             }
             Self::Mastra(mastra) => {
-                let answer = mastra.process.ask("status", json!({ "workflow": workflow, "runId": run })).await?;
+                let answer =
+                    mastra.process.ask("status", json!({ "workflow": workflow, "runId": run })).await?;
                 Ok(match answer["status"].as_str().unwrap_or("unknown") {
                     "success" => "completed".to_owned(),
                     "failed" => "faulted".to_owned(),
@@ -313,7 +325,9 @@ fn documents(workflow: &str, base: &str) -> Vec<Value> {
             "while": "$item < 6",
             "do": [{ "call": item(base) }],
         } })],
-        "nap" => vec![json!({ "nap": { "wait": { "milliseconds": NAP.0.as_millis() as u64 } } }), call("woken")],
+        "nap" => {
+            vec![json!({ "nap": { "wait": { "milliseconds": NAP.0.as_millis() as u64 } } }), call("woken")]
+        }
         "flaky" => vec![json!({ "persist": {
             "try": [call("try")],
             "catch": { "retry": { "limit": { "attempt": { "count": 5 } } } },

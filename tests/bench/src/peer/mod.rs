@@ -42,8 +42,17 @@ const STORED: usize = 20;
 /// Measures both in turns, `repeats` times for `time` each; then what each stores; then kills both.
 pub(crate) async fn measure(dir: &Path, repeats: usize, time: Duration) -> anyhow::Result<Vec<Report>> {
     let speed_columns = vec![
-        "what", "at once", "openclaw runs/s", "Mastra runs/s", "ratio", "run p50 ms", "Mastra's", "step p50 ms",
-        "Mastra's", "step p99 ms", "Mastra's",
+        "what",
+        "at once",
+        "openclaw runs/s",
+        "Mastra runs/s",
+        "ratio",
+        "run p50 ms",
+        "Mastra's",
+        "step p50 ms",
+        "Mastra's",
+        "step p99 ms",
+        "Mastra's",
     ];
     let mut speed = Report::new("peer", speed_columns);
     let mut price = Report::new("peer-price", vec!["what", "openclaw", "Mastra"]);
