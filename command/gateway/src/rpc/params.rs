@@ -1,8 +1,9 @@
 //! From the params of a call to a method's typed parameters, with errors that name the place.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use openclaw_model::{CommandDigest, canonical};
+use openclaw_ports::secrets;
 use serde::{
     Deserializer,
     de::{self, DeserializeOwned, Visitor},
@@ -14,7 +15,7 @@ use super::{error::Error, methods::Call};
 
 /// Reads `text`, an object, an array, or nothing at all.
 pub(super) fn read<P: Call>(text: Option<&str>) -> Result<P, Error> {
-    let text = text.unwrap_or("{}");
+    let text = &*harmless(text.unwrap_or("{}"));
     let mut reader = serde_json::Deserializer::from_str(text);
     let params: P =
         serde_path_to_error::deserialize(&mut reader).map_err(|error| invalid::<P>(text, &error))?;
@@ -22,6 +23,21 @@ pub(super) fn read<P: Call>(text: Option<&str>) -> Result<P, Error> {
     reader.end().map_err(|_| too_many::<P>())?;
     params.check()?;
     Ok(params)
+}
+
+/// `text` without handles of secrets: those are ours, and whoever sends one would be told the value when a workflow uses
+/// what they sent. An escape may be one.
+fn harmless(text: &str) -> Cow<'_, str> {
+    if !secrets::has_handle(text) && !text.contains("\\u") {
+        return text.into();
+    }
+    match serde_json::from_str::<Value>(text) {
+        Ok(mut value) => {
+            secrets::defang(&mut value);
+            value.to_string().into()
+        }
+        Err(_) => text.into(),
+    }
 }
 
 fn too_many<P: Call>() -> Error {
@@ -203,6 +219,16 @@ mod tests {
             digest(&read::<session::End>(Some(r#"["s"]"#)).unwrap()),
             digest(&read::<session::Create>(Some(r#"["s"]"#)).unwrap()),
         );
+    }
+
+    #[test]
+    fn nobody_outside_can_send_the_handle_of_a_secret() {
+        for handle in ["\u{E000}openclaw-secret:key\u{E001}", "\\ue000openclaw-secret:key\\uE001"] {
+            let text = format!(r#"{{"definition":"d","input":{{"{handle}":["{handle}"]}}}}"#);
+            let start: run::Start = read(Some(&text)).expect("the parameters are right");
+            let input = start.input.expect("an input").to_string();
+            assert!(!secrets::has_handle(&input) && input.contains("openclaw-secret"), "{input}");
+        }
     }
 
     #[test]
