@@ -32,7 +32,7 @@ const CALLERS: usize = 32;
 /// Due times are spread over this long.
 const WINDOW: Duration = Duration::from_secs(10);
 /// Runs that are executed before memory is looked at for the first time.
-const WARM_UP: usize = 200;
+pub(crate) const WARM_UP: usize = 200;
 const STARTS: usize = 3;
 /// A log that has not grown for this long is quiet.
 const QUIET: Duration = Duration::from_secs(2);
@@ -148,11 +148,7 @@ impl Wait {
         // The first start makes the directory.
         Server::start(&self.binary, &self.data).await?.terminate().await?;
         let (empty_starts, empty_mb, server) = self.restart(None).await?;
-        register(&server.client, vec![For::Timer.document(), self.what.document()]).await?;
-        begin(&server.client, For::Timer, WARM_UP, |_| 1).await?;
-        server.caught_up().await?;
-        tokio::time::sleep(IDLE).await;
-        let before_mb = resident_mb(server.id()?)?;
+        let before_mb = warmed_up(&server, self.what).await?;
 
         // Enough for the starts of the runs and of the server, on a machine that has other things to do as well.
         let first_due =
@@ -201,6 +197,24 @@ impl Wait {
             running = Some(server);
         }
     }
+}
+
+/// By how many MB a server grows that has begun nothing else, when so many runs of it sleep for an hour.
+pub(crate) async fn growth(server: &Server, runs: usize) -> anyhow::Result<f64> {
+    let before = warmed_up(server, For::Timer).await?;
+    begin(&server.client, For::Timer, runs, |_| 3_600_000).await?;
+    server.caught_up().await?;
+    tokio::time::sleep(IDLE).await;
+    Ok(resident_mb(server.id()?)? - before)
+}
+
+/// Registers what is needed, executes some runs, and tells how many MB the server needs then.
+async fn warmed_up(server: &Server, what: For) -> anyhow::Result<f64> {
+    register(&server.client, vec![For::Timer.document(), what.document()]).await?;
+    begin(&server.client, For::Timer, WARM_UP, |_| 1).await?;
+    server.caught_up().await?;
+    tokio::time::sleep(IDLE).await;
+    Ok(resident_mb(server.id()?)?)
 }
 
 /// Starts so many runs. `ms` says how long the run with an index is to wait.

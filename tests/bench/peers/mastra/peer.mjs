@@ -57,6 +57,17 @@ const commands = {
     run.resume({ step, resumeData: { decision: 'approved' } }).catch(() => {})
     return {}
   },
+  // Starts so many runs that sleep for an hour, and waits until all of them do.
+  async doze({ count }) {
+    const workflow = mastra.getWorkflow('doze')
+    for (let n = 0; n < count; n++) {
+      const run = await workflow.createRun()
+      run.start({ inputData: {} }).catch(() => {})
+    }
+    const asleep = async () => (await workflow.listWorkflowRuns({ status: 'waiting', perPage: 1, page: 0 })).total
+    while ((await asleep()) < count) await new Promise((resolve) => setTimeout(resolve, 200))
+    return {}
+  },
   // What the documentation says to do after a crash.
   async recover() {
     mastra.restartAllActiveWorkflowRuns().catch(() => {})

@@ -61,6 +61,7 @@ export function workflows(base) {
     'for-100': workflow('for-100').foreach(callItem(base), { concurrency: 1 }).commit(),
     'children-10': workflow('children-10').foreach(child, { concurrency: 1 }).commit(),
     'compute-10': chain('compute-10', numbers(10).map(compute)),
+    doze: workflow('doze').sleep(3_600_000).then(compute('awake')).commit(),
     // Killed.
     five: chain('five', ['a', 'b', 'c', 'd', 'e'].map((name) => call(base, name))),
     branches: workflow('branches').parallel(['left', 'right', 'slow'].map((name) => call(base, name))).commit(),
@@ -81,6 +82,7 @@ export function workflows(base) {
       )
       .commit(),
     nap: workflow('nap').sleep(6000).then(call(base, 'woken')).commit(),
+    naps: workflow('naps').sleep(2000).then(call(base, 'up')).commit(),
     flaky: chain('flaky', [call(base, 'try', { retries: 4 })]),
     nested: workflow('nested').then(call(base, 'before')).then(pair).then(call(base, 'after')).commit(),
     decision: workflow('decision')

@@ -3,31 +3,24 @@
 //! The call that is open at that moment has to be made again, because nobody can know how it went. Every call more
 //! than that was done already and is done twice.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use openclaw_client::{Client, StartRun, WorkflowRef};
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::{
     Both,
-    process::{Peer, Process},
+    system::{Mastra, Openclaw, System},
 };
 use crate::{
-    drive::register,
     report::{Check, Report, Target, number},
     scenario::{NAMESPACE, document, each, item, post},
-    server::Server,
 };
 
-/// How long a run may take to its end after the restart. What has not ended by then does not end.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// How long a run may stand still that waits for somebody.
-const SUSPENDED: Duration = Duration::from_secs(3);
-const POLL: Duration = Duration::from_millis(50);
-/// How long the run sleeps that is killed asleep, and when it is killed.
-const NAP: (Duration, Duration) = (Duration::from_secs(6), Duration::from_secs(4));
+/// How long the run sleeps that is killed asleep.
+const NAP: Duration = Duration::from_secs(6);
+/// How long each of the runs sleeps that are killed together.
+const NAPS: Duration = Duration::from_secs(2);
 
 /// A way to be killed.
 struct Case {
@@ -35,8 +28,12 @@ struct Case {
     what: &'static str,
     /// Its name, here and for the peer.
     workflow: &'static str,
-    /// The place, and which call of it, that is open when the process is killed. Nothing for a sleeping run.
+    /// How many of them are under way.
+    runs: usize,
+    /// The place, and which call of it, that is open when the process is killed. Nothing for sleeping runs.
     open: Option<(&'static str, usize)>,
+    /// How long they have slept when they are killed.
+    slept: Duration,
     /// Places that were called before.
     before: &'static [&'static str],
     /// How many calls are needed, the open one twice.
@@ -48,15 +45,30 @@ struct Case {
 }
 
 const fn case(what: &'static str, workflow: &'static str, open: &'static str, needed: usize) -> Case {
-    Case { what, workflow, open: Some((open, 1)), before: &[], needed, fails: false, decides: false }
+    Case {
+        what,
+        workflow,
+        runs: 1,
+        open: Some((open, 1)),
+        slept: Duration::ZERO,
+        before: &[],
+        needed,
+        fails: false,
+        decides: false,
+    }
 }
 
-const CASES: [Case; 8] = [
+const fn asleep(what: &'static str, workflow: &'static str, runs: usize, slept: Duration) -> Case {
+    Case { runs, open: None, slept, ..case(what, workflow, "", runs) }
+}
+
+const CASES: [Case; 9] = [
     case("3rd of 5 tasks", "five", "c", 6),
     Case { before: &["left", "right"], ..case("slow branch of 3, two are done", "branches", "slow", 4) },
     case("item 7 of 10", "items", "6", 11),
     case("turn 4 of a loop of 6", "loop", "3", 7),
-    Case { open: None, ..case("4 s into a sleep of 6 s", "nap", "woken", 1) },
+    asleep("4 s into a sleep of 6 s", "nap", 1, Duration::from_secs(4)),
+    asleep("10 runs, 1 s into sleeps of 2 s", "naps", 10, Duration::from_secs(1)),
     Case { open: Some(("try", 3)), fails: true, ..case("3rd of 5 attempts", "flaky", "try", 6) },
     case("2nd task of a child run", "nested", "second", 5),
     Case { decides: true, ..case("the task after an approval", "decision", "pay", 4) },
@@ -66,9 +78,9 @@ const CASES: [Case; 8] = [
 #[derive(Debug)]
 struct Outcome {
     calls: usize,
-    /// How the run ended, or how it stands.
+    /// How the last run to end ended, or how one stands that has not.
     status: String,
-    /// From the start of the run.
+    /// From the start of the first run until nothing changes any more.
     seconds: f64,
 }
 
@@ -117,7 +129,8 @@ impl Both {
             "Calls are counted at the server that both call; the one that was open at the kill counts twice. After \
              the kill the process is started again; Mastra is then told to restart its active runs \
              (`restartAllActiveWorkflowRuns`), as its documentation says; openclaw needs no telling. `suspended` \
-             stands for a run that waits for a decision which it had been given."
+             stands for a run that waits for a decision which it had been given. Seconds: from the first start of a \
+             run until all have ended."
                 .to_owned(),
         );
         Ok(report)
@@ -132,36 +145,30 @@ impl Both {
         if case.fails {
             observer.fail(case.open.map_or("", |(place, _)| place));
         }
-        system.register(case, observer.base()).await?;
+        system.register(documents(case.workflow, observer.base())).await?;
         let started = Instant::now();
-        let run = system.begin(case.workflow).await?;
+        let mut runs = Vec::new();
+        for _ in 0..case.runs {
+            runs.push(system.begin(case.workflow).await?);
+        }
         if case.decides {
-            system.decide(case.workflow, &run).await?;
+            system.decide(case.workflow, &runs[0]).await?;
         }
         for place in case.before {
             observer.arrived(place, 1).await?;
         }
-        match case.open {
-            Some((place, number)) => observer.arrived(place, number).await?,
-            None => tokio::time::sleep(NAP.1).await,
+        if let Some((place, number)) = case.open {
+            observer.arrived(place, number).await?;
         }
+        tokio::time::sleep(case.slept).await;
         let mut system = system.kill_and_start(observer.base()).await?;
         // Whoever goes on makes the open call again. It is let go at once, so that whoever does not is seen as well.
         if let Some((place, _)) = case.open {
             observer.release(place);
         }
-        let (mut status, mut changed) = (String::new(), Instant::now());
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            let now = system.status(case.workflow, &run).await?;
-            if now != status {
-                (status, changed) = (now, Instant::now());
-            }
-            let is_final = matches!(status.as_str(), "completed" | "faulted" | "cancelled");
-            if is_final || status == "suspended" && changed.elapsed() > SUSPENDED {
-                break;
-            }
-            tokio::time::sleep(POLL).await;
+        let mut status = String::new();
+        for run in &runs {
+            status = system.settled(case.workflow, run).await?;
         }
         let seconds = started.elapsed().as_secs_f64();
         system.stop().await?;
@@ -169,145 +176,8 @@ impl Both {
     }
 }
 
-/// One of the two.
-enum System {
-    Openclaw(Openclaw),
-    Mastra(Mastra),
-}
-
-struct Openclaw {
-    binary: PathBuf,
-    data: PathBuf,
-    server: Server,
-}
-
-struct Mastra {
-    peer: Peer,
-    database: PathBuf,
-    process: Process,
-}
-
-impl Openclaw {
-    async fn start(binary: PathBuf, data: PathBuf) -> anyhow::Result<Self> {
-        let server = Server::start(&binary, &data).await?;
-        Ok(Self { binary, data, server })
-    }
-}
-
-impl Mastra {
-    async fn start(peer: Peer, database: PathBuf, base: &str) -> anyhow::Result<Self> {
-        let process = peer.start(&database, base).await?;
-        Ok(Self { peer, database, process })
-    }
-}
-
-impl System {
-    async fn register(&mut self, case: &Case, base: &str) -> anyhow::Result<()> {
-        match self {
-            Self::Openclaw(openclaw) => {
-                register(&openclaw.server.client, documents(case.workflow, base)).await
-            }
-            // It comes with the program.
-            Self::Mastra(_) => Ok(()),
-        }
-    }
-
-    /// Starts a run and does not wait for it.
-    async fn begin(&mut self, workflow: &str) -> anyhow::Result<String> {
-        match self {
-            Self::Openclaw(openclaw) => {
-                let start = StartRun {
-                    workflow: Some(WorkflowRef::latest(NAMESPACE, workflow)),
-                    input: Some(json!({})),
-                    ..StartRun::default()
-                };
-                Ok(openclaw.server.client.start_run(&start, None).await?.run_id.to_string())
-            }
-            Self::Mastra(mastra) => {
-                let run = Uuid::from_u128(std::process::id().into()).to_string();
-                mastra.process.ask("begin", json!({ "workflow": workflow, "runId": run })).await?;
-                Ok(run)
-            }
-        }
-    }
-
-    /// Waits until the run asks for a decision, and approves.
-    async fn decide(&mut self, workflow: &str, run: &str) -> anyhow::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            anyhow::ensure!(Instant::now() < deadline, "{workflow} does not ask for a decision");
-            match self {
-                Self::Openclaw(openclaw) => {
-                    if approve(&openclaw.server.client).await? {
-                        return Ok(());
-                    }
-                }
-                Self::Mastra(mastra) => {
-                    let status =
-                        mastra.process.ask("status", json!({ "workflow": workflow, "runId": run })).await?;
-                    if status["status"] == "suspended" {
-                        let resume = json!({ "workflow": workflow, "runId": run, "step": "approve" });
-                        mastra.process.ask("resume", resume).await?;
-                        return Ok(());
-                    }
-                }
-            }
-            tokio::time::sleep(POLL).await;
-        }
-    }
-
-    async fn kill_and_start(self, base: &str) -> anyhow::Result<Self> {
-        match self {
-            Self::Openclaw(Openclaw { binary, data, server }) => {
-                server.kill().await?;
-                Ok(Self::Openclaw(Openclaw::start(binary, data).await?))
-            }
-            Self::Mastra(Mastra { peer, database, process }) => {
-                process.kill().await?;
-                let mut mastra = Mastra::start(peer, database, base).await?;
-                mastra.process.ask("recover", json!({})).await?;
-                Ok(Self::Mastra(mastra))
-            }
-        }
-    }
-
-    /// How the run stands, in our words.
-    async fn status(&mut self, workflow: &str, run: &str) -> anyhow::Result<String> {
-        match self {
-            Self::Openclaw(openclaw) => {
-                let query = "query ($id: ID!) { run(id: $id) { status } }";
-                let data = openclaw.server.client.graphql(query, json!({ "id": run })).await?;
-                Ok(data["run"]["status"].as_str().unwrap_or("unknown").to_owned())
-            }
-            Self::Mastra(mastra) => {
-                let answer =
-                    mastra.process.ask("status", json!({ "workflow": workflow, "runId": run })).await?;
-                Ok(match answer["status"].as_str().unwrap_or("unknown") {
-                    "success" => "completed".to_owned(),
-                    "failed" => "faulted".to_owned(),
-                    "canceled" => "cancelled".to_owned(),
-                    other => other.to_owned(),
-                })
-            }
-        }
-    }
-
-    async fn stop(self) -> anyhow::Result<()> {
-        match self {
-            Self::Openclaw(openclaw) => openclaw.server.terminate().await,
-            // It may be at work for a long time yet.
-            Self::Mastra(mastra) => mastra.process.kill().await,
-        }
-    }
-}
-
-/// Approves what waits for a decision, if anything does.
-async fn approve(client: &Client) -> anyhow::Result<bool> {
-    let data = client.graphql("{ approvals(first: 1) { nodes { id digest } } }", json!({})).await?;
-    let Some(open) = data["approvals"]["nodes"].get(0) else { return Ok(false) };
-    let decide = json!({ "approvalId": open["id"], "digest": open["digest"], "choice": "approve", "by": { "name": "ada" } });
-    let _: Value = client.call("approval.decide", &decide, None).await?;
-    Ok(true)
+fn wait(time: Duration) -> Value {
+    json!({ "nap": { "wait": { "milliseconds": time.as_millis() as u64 } } })
 }
 
 /// The documents of a case.
@@ -325,9 +195,8 @@ fn documents(workflow: &str, base: &str) -> Vec<Value> {
             "while": "$item < 6",
             "do": [{ "call": item(base) }],
         } })],
-        "nap" => {
-            vec![json!({ "nap": { "wait": { "milliseconds": NAP.0.as_millis() as u64 } } }), call("woken")]
-        }
+        "nap" => vec![wait(NAP), call("woken")],
+        "naps" => vec![wait(NAPS), call("up")],
         "flaky" => vec![json!({ "persist": {
             "try": [call("try")],
             "catch": { "retry": { "limit": { "attempt": { "count": 5 } } } },

@@ -3,6 +3,7 @@
 
 mod crash;
 mod process;
+mod system;
 
 use std::{
     fs,
@@ -21,6 +22,7 @@ use crate::{
     scenario::Scenario,
     server::{self, Server},
     storage::{PAYLOAD, blocks},
+    waiting,
 };
 
 /// What both do, with so many callers.
@@ -38,6 +40,10 @@ const ROUNDS: [(Scenario, usize); 8] = [
 const WARM_UP: usize = 5;
 /// Runs of a hundred tasks with a payload, whose bytes are counted.
 const STORED: usize = 20;
+/// Runs that sleep, whose memory is looked at.
+const ASLEEP: usize = 1_000;
+/// How long a process is left alone before its memory is looked at.
+const IDLE: Duration = Duration::from_secs(2);
 
 /// Measures both in turns, `repeats` times for `time` each; then what each stores; then kills both.
 pub(crate) async fn measure(dir: &Path, repeats: usize, time: Duration) -> anyhow::Result<Vec<Report>> {
@@ -71,6 +77,7 @@ pub(crate) async fn measure(dir: &Path, repeats: usize, time: Duration) -> anyho
     fs::create_dir_all(&both.dir)?;
     both.speed(&mut speed, &mut price, repeats, time).await?;
     both.price(&mut price).await?;
+    both.asleep(&mut price).await?;
     let crash = both.crash().await?;
     Ok(vec![speed, price, crash])
 }
@@ -222,6 +229,31 @@ impl Both {
              the next; everything in the data directory, the read model and its indexes included, against the \
              database with its write-ahead log."
         ));
+        Ok(())
+    }
+}
+
+impl Both {
+    /// What each needs to keep runs that sleep.
+    async fn asleep(&self, report: &mut Report) -> anyhow::Result<()> {
+        let server = Server::start(&self.binary, &self.dir.join("asleep")).await?;
+        let ours = waiting::growth(&server, ASLEEP).await?;
+        server.terminate().await?;
+
+        let mut mastra = self.peer.start(&self.dir.join("asleep.db"), self.observer.base()).await?;
+        mastra.ask("runs", json!({ "workflow": "compute-10", "count": waiting::WARM_UP })).await?;
+        tokio::time::sleep(IDLE).await;
+        let before = resident_mb(mastra.id()?)?;
+        mastra.ask("doze", json!({ "count": ASLEEP })).await?;
+        tokio::time::sleep(IDLE).await;
+        let theirs = resident_mb(mastra.id()?)? - before;
+        mastra.quit().await?;
+        let per_run = |mb: f64| number(mb * 1e3 / ASLEEP as f64);
+        report.rows.push(vec![
+            format!("memory of {ASLEEP} runs asleep, KB/run"),
+            per_run(ours),
+            per_run(theirs),
+        ]);
         Ok(())
     }
 }
