@@ -1,6 +1,7 @@
 //! Measures what the project promises, each figure against a baseline of the same run or a fixed target.
 //!
-//! Run it through `ops/bench`, which builds what it needs. It exits with 1 if a target was missed.
+//! Run it through `ops/bench`, which builds what it needs. It exits with 1 if a target was missed or a part
+//! could not be measured; the others are measured all the same.
 //!
 //! With `--into FILE` the tables replace those that stand in FILE between the marks of the same part (see [`document`]).
 
@@ -73,13 +74,15 @@ enum What {
     Waiting,
     /// The same work by Mastra, which is installed from its registry.
     Peer,
+    /// What is left of runs after `kill -9`, here and of Mastra.
+    Crash,
     /// Everything.
     All,
 }
 
 impl What {
     /// Everything, in the order in which it is measured.
-    const PARTS: [Self; 8] = [
+    const PARTS: [Self; 9] = [
         Self::Append,
         Self::Runs,
         Self::Projection,
@@ -88,6 +91,7 @@ impl What {
         Self::Storage,
         Self::Waiting,
         Self::Peer,
+        Self::Crash,
     ];
 
     /// Measures one part, or nothing for [`What::All`].
@@ -104,6 +108,7 @@ impl What {
             Self::Storage => vec![storage::measure(dir).await?],
             Self::Waiting => vec![waiting::measure(dir).await?],
             Self::Peer => peer::measure(dir, turns, Duration::from_millis(1500)).await?,
+            Self::Crash => vec![peer::crash(dir).await?],
             Self::All => Vec::new(),
         })
     }
@@ -124,11 +129,20 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     let repeats = usize::from(cli.repeats);
     let mut reports: Vec<Report> = Vec::new();
+    let mut failed = false;
     for what in What::PARTS {
         if cli.what != What::All && cli.what != what {
             continue;
         }
-        for report in what.measure(dir.path(), repeats).await? {
+        let measured = match what.measure(dir.path(), repeats).await {
+            Ok(measured) => measured,
+            Err(error) => {
+                tracing::error!("{what:?} could not be measured: {error:#}");
+                failed = true;
+                continue;
+            }
+        };
+        for report in measured {
             if !cli.json {
                 writeln!(out, "\n## {}\n", report.name)?;
                 report.print(&mut out)?;
@@ -144,5 +158,5 @@ async fn main() -> anyhow::Result<ExitCode> {
         report::print_json(&machine, &reports, &mut out)?;
     }
     let missed = reports.iter().flat_map(|report| &report.checks).any(report::Check::is_missed);
-    Ok(if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if missed || failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -45,9 +45,9 @@ const ASLEEP: usize = 1_000;
 /// How long a process is left alone before its memory is looked at.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// Measures both in turns, `repeats` times for `time` each; then what each stores; then kills both.
+/// Measures both in turns, `repeats` times for `time` each; then what each stores and keeps in memory.
 pub(crate) async fn measure(dir: &Path, repeats: usize, time: Duration) -> anyhow::Result<Vec<Report>> {
-    let speed_columns = vec![
+    let columns = vec![
         "what",
         "at once",
         "openclaw runs/s",
@@ -60,26 +60,29 @@ pub(crate) async fn measure(dir: &Path, repeats: usize, time: Duration) -> anyho
         "step p99 ms",
         "Mastra's",
     ];
-    let mut speed = Report::new("peer", speed_columns);
+    let mut speed = Report::new("peer", columns);
     let mut price = Report::new("peer-price", vec!["what", "openclaw", "Mastra"]);
-    let Some(binary) = server::binary()? else {
-        speed.notes.push(server::MISSING.to_owned());
-        return Ok(vec![speed]);
-    };
-    let peer = match Peer::install(dir).await {
-        Ok(peer) => peer,
-        Err(error) => {
-            speed.notes.push(format!("Skipped: the peer could not be installed: {error:#}"));
-            return Ok(vec![speed]);
+    match Both::new(dir).await? {
+        Ok(both) => {
+            both.speed(&mut speed, &mut price, repeats, time).await?;
+            both.price(&mut price).await?;
+            both.asleep(&mut price).await?;
         }
-    };
-    let both = Both { binary, peer, dir: dir.join("peer"), observer: Observer::start().await? };
-    fs::create_dir_all(&both.dir)?;
-    both.speed(&mut speed, &mut price, repeats, time).await?;
-    both.price(&mut price).await?;
-    both.asleep(&mut price).await?;
-    let crash = both.crash().await?;
-    Ok(vec![speed, price, crash])
+        Err(skipped) => speed.notes.push(skipped),
+    }
+    Ok(vec![speed, price])
+}
+
+/// Kills both in many ways, and looks what is left.
+pub(crate) async fn crash(dir: &Path) -> anyhow::Result<Report> {
+    match Both::new(dir).await? {
+        Ok(both) => both.crash().await,
+        Err(skipped) => {
+            let mut report = Report::new("peer-crash", vec!["killed in"]);
+            report.notes.push(skipped);
+            Ok(report)
+        }
+    }
 }
 
 /// The two systems, and the server that both of them call.
@@ -121,6 +124,20 @@ impl Seen {
 }
 
 impl Both {
+    /// Installs the peer below `dir` unless it is there. The inner error says why there is nothing to compare.
+    async fn new(dir: &Path) -> anyhow::Result<Result<Self, String>> {
+        let Some(binary) = server::binary()? else {
+            return Ok(Err(server::MISSING.to_owned()));
+        };
+        let peer = match Peer::install(dir).await {
+            Ok(peer) => peer,
+            Err(error) => return Ok(Err(format!("Skipped: the peer could not be installed: {error:#}"))),
+        };
+        let both = Self { binary, peer, dir: dir.join("peer"), observer: Observer::start().await? };
+        fs::create_dir_all(&both.dir)?;
+        Ok(Ok(both))
+    }
+
     async fn speed(
         &self,
         report: &mut Report,

@@ -23,6 +23,8 @@ const FILES: [(&str, &str); 4] = [
     ("peer.mjs", include_str!("../../peers/mastra/peer.mjs")),
     ("workflows.mjs", include_str!("../../peers/mastra/workflows.mjs")),
 ];
+/// Stands beside them when everything is there.
+const INSTALLED: &str = "installed";
 /// How long a command may take before something is wrong.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -33,10 +35,13 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Installs it below `dir` with npm, which asks the package registry. An error says why that did not work, which
+    /// Installs it below `dir` with npm, which asks the package registry, unless it is installed there. An error says why that did not work, which
     /// on a machine without npm or network is no fault of what is measured.
     pub(crate) async fn install(dir: &Path) -> anyhow::Result<Self> {
         let dir = dir.join("mastra");
+        if dir.join(INSTALLED).exists() {
+            return Ok(Self { dir });
+        }
         fs::create_dir_all(&dir)?;
         for (name, text) in FILES {
             fs::write(dir.join(name), text)?;
@@ -47,6 +52,7 @@ impl Peer {
         let output = tokio::time::timeout(PATIENCE, npm.output()).await.context("npm did not end in time")?;
         let output = output.context("npm cannot be started")?;
         anyhow::ensure!(output.status.success(), "npm: {}", String::from_utf8_lossy(&output.stderr).trim());
+        fs::write(dir.join(INSTALLED), "")?;
         Ok(Self { dir })
     }
 
