@@ -7,6 +7,8 @@ mod data;
 mod http;
 mod instance;
 mod metrics;
+mod resources;
+mod secrets;
 mod shutdown;
 mod telemetry;
 mod token;

@@ -116,6 +116,26 @@ async fn a_warning_alone_is_no_failure_and_secrets_are_known_by_the_files_of_a_d
 }
 
 #[tokio::test]
+async fn files_that_a_document_refers_to_are_read_beside_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let text =
+        GOOD.replace("do:\n", "input: { schema: { resource: { endpoint: 'file:///order.json' } } }\ndo:\n");
+    let document = file(directory.path(), "order.yaml", &text);
+    let document = document.to_str().unwrap();
+    let missing = workflow(&["check", document], None).await;
+    assert_eq!(missing.code, Some(1), "{missing:?}");
+    assert!(
+        missing.stdout.contains("error OC-WF-025") && missing.stdout.contains("order.yaml:2:42 "),
+        "{missing:?}"
+    );
+    file(directory.path(), "order.json", r#"{ "type": "object" }"#);
+    workflow(&["check", document], None).await.succeeded();
+    workflow(&["graph", document], None).await.succeeded();
+    let resources = directory.path().to_str().unwrap();
+    workflow(&["check", "-", "--resources", resources], Some(&text)).await.succeeded();
+}
+
+#[tokio::test]
 async fn a_server_says_the_same_and_registers_nothing() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::on(data.path()).await;

@@ -6,7 +6,10 @@ use anyhow::Context as _;
 use openclaw_workflow::definition::{self, Format, Problem, Severity};
 use serde_json::{Value, json};
 
-use super::{report, source::Source};
+use super::{
+    report,
+    source::{Beside, Source},
+};
 use crate::cli::output;
 
 /// Say everything that is wrong with workflows, before anything runs.
@@ -24,6 +27,8 @@ pub(in crate::cli) struct Args {
     /// A secret that exists; may be given more than once.
     #[arg(long = "known-secret", value_name = "NAME")]
     known_secrets: Vec<String>,
+    #[command(flatten)]
+    beside: Beside,
     /// Print one JSON object with what is wrong in each file.
     #[arg(long)]
     json: bool,
@@ -36,7 +41,8 @@ pub(super) fn check(args: &Args) -> anyhow::Result<ExitCode> {
     let mut errors = 0;
     for path in &args.files {
         let source = Source::read(path)?;
-        let problems = definition::check(&source.text, Format::Auto, secrets.as_ref());
+        let problems =
+            definition::check_with(&source.text, Format::Auto, secrets.as_ref(), &args.beside.of(path));
         errors += count(&problems, Severity::Error);
         if args.json {
             reports.push(as_json(&source, &problems)?);

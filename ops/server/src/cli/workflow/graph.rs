@@ -7,7 +7,10 @@ use openclaw_workflow::{
     graph,
 };
 
-use super::{report, source::Source};
+use super::{
+    report,
+    source::{Beside, Source},
+};
 use crate::cli::output;
 
 /// Print a workflow as a Mermaid flowchart.
@@ -19,12 +22,14 @@ pub(in crate::cli) struct Args {
     /// The document, YAML or JSON; `-` is standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    #[command(flatten)]
+    beside: Beside,
 }
 
 /// Prints the chart, or what keeps the document from being drawn.
 pub(super) fn graph(args: &Args) -> anyhow::Result<ExitCode> {
     let source = Source::read(&args.file)?;
-    match definition::load(&source.text, Format::Auto) {
+    match definition::load_with(&source.text, Format::Auto, &args.beside.of(&args.file)) {
         Ok(definition) => {
             output::data(graph::mermaid(&definition).trim_end())?;
             Ok(ExitCode::SUCCESS)

@@ -3,11 +3,28 @@
 use std::{
     fs::File,
     io::{self, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
 use openclaw_workflow::definition::MAX_TEXT_BYTES;
+
+use crate::resources::Directory;
+
+/// Where the files are that a document refers to.
+#[derive(Clone, Debug, clap::Args)]
+pub(in crate::cli) struct Beside {
+    /// The directory of the files that documents refer to with `file:`; by default that of each document.
+    #[arg(long, value_name = "DIR")]
+    resources: Option<PathBuf>,
+}
+
+impl Beside {
+    /// The directory for the document at `path`; of standard input it is the current one.
+    pub(super) fn of(&self, path: &Path) -> Directory {
+        Directory::new(self.resources.as_deref().or(path.parent()).unwrap_or(Path::new(".")))
+    }
+}
 
 /// A file's text and what it is called.
 pub(super) struct Source {

@@ -15,8 +15,11 @@ use openclaw_workflow::{
 };
 use serde_json::{Value, json};
 
-use super::{report, source::Source};
-use crate::{cli::output, compose::expression_worker};
+use super::{
+    report,
+    source::{Beside, Source},
+};
+use crate::{cli::output, compose::expression_worker, resources::Directory};
 
 const HELP: &str = "The scenarios of NAME.yaml are in NAME.test.yaml beside it; either may be given.\n\
     Exit codes: 0 all passed, 1 something failed, 2 wrong usage, 4 a file cannot be read";
@@ -31,6 +34,8 @@ pub(in crate::cli) struct Args {
     /// The scenarios of the one workflow that is given.
     #[arg(long, value_name = "FILE")]
     scenarios: Option<PathBuf>,
+    #[command(flatten)]
+    beside: Beside,
     /// Print one JSON object with what came of every scenario.
     #[arg(long)]
     json: bool,
@@ -64,7 +69,7 @@ pub(super) fn test(args: &Args) -> anyhow::Result<ExitCode> {
             None => beside(file),
         };
         let pair = Pair { workflow: Source::read(&workflow)?, scenarios: Source::read(&scenarios)? };
-        let tested = run(&pair, &evaluator);
+        let tested = run(&pair, &args.beside.of(&workflow), &evaluator);
         match &tested {
             Tested::Ran(verdicts) => {
                 let good = verdicts.iter().filter(|verdict| verdict.passed()).count();
@@ -97,8 +102,8 @@ fn beside(file: &Path) -> (PathBuf, PathBuf) {
     }
 }
 
-fn run(pair: &Pair, evaluator: &dyn Evaluator) -> Tested {
-    let definition = match definition::load(&pair.workflow.text, Format::Auto) {
+fn run(pair: &Pair, resources: &Directory, evaluator: &dyn Evaluator) -> Tested {
+    let definition = match definition::load_with(&pair.workflow.text, Format::Auto, resources) {
         Ok(definition) => definition,
         Err(problems) => return Tested::Broken { in_scenarios: false, problems },
     };
