@@ -147,7 +147,8 @@ async fn main() -> anyhow::Result<ExitCode> {
                 writeln!(out, "\n## {}\n", report.name)?;
                 report.print(&mut out)?;
             }
-            if let Some(document) = &cli.into {
+            // What was skipped must not wipe out what was measured elsewhere.
+            if let Some(document) = cli.into.as_ref().filter(|_| !report.rows.is_empty()) {
                 document::write(document, &machine, &report)
                     .with_context(|| format!("the tables were not written to {}", document.display()))?;
             }
