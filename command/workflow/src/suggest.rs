@@ -6,7 +6,8 @@ const COMPARED: usize = 2_000;
 /// The candidate nearest to `name`, if one is near enough to be a slip of the hand.
 ///
 /// Ties go to the first in byte order, so that the same mistake always gets the same advice.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+#[must_use]
+pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     if name.len() > 64 {
         return None;
     }

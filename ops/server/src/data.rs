@@ -69,6 +69,12 @@ impl Data {
         self.path.join("workspaces")
     }
 
+    /// What containers read; there once one has been run.
+    #[must_use]
+    pub(crate) fn containers(&self) -> PathBuf {
+        self.path.join("containers")
+    }
+
     fn address_file(&self) -> PathBuf {
         self.path.join("server.json")
     }

@@ -1,14 +1,45 @@
 //! The environment, read once.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use figment::value::Value;
 
 use super::Override;
 
+/// Begins the names of variables that are secrets of workflows.
+const SECRET: &str = "OPENCLAW_SECRET_";
+/// Variables that the program of a container engine needs.
+const ENGINE: [&str; 9] = [
+    "CONTAINER_HOST",
+    "CONTAINERS_CONF",
+    "DOCKER_CERT_PATH",
+    "DOCKER_CONFIG",
+    "DOCKER_CONTEXT",
+    "DOCKER_HOST",
+    "DOCKER_TLS_VERIFY",
+    "HOME",
+    "XDG_RUNTIME_DIR",
+];
+
 /// The variables that mean something to us.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Environment(BTreeMap<String, String>);
+pub(crate) struct Environment(BTreeMap<String, String>, Given);
+
+/// What the environment has that is no setting.
+#[derive(Clone, Default, PartialEq)]
+pub(crate) struct Given {
+    /// Secrets by what follows `OPENCLAW_SECRET_`.
+    pub(crate) secrets: BTreeMap<String, String>,
+    /// The environment of a container engine's program.
+    pub(crate) engine: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values would be in every log line that shows the configuration.
+        f.debug_struct("Given").field("secrets", &self.secrets.len()).finish_non_exhaustive()
+    }
+}
 
 impl Environment {
     /// The process's environment. Variables that are not Unicode are left out.
@@ -16,17 +47,41 @@ impl Environment {
     pub(crate) fn of_the_process() -> Self {
         // This is the one place where the environment is read.
         let variables = std::env::vars_os();
-        Self(
-            variables
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-                .collect(),
+        Self::from_variables(
+            variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
         )
+    }
+
+    fn from_variables(variables: impl Iterator<Item = (String, String)>) -> Self {
+        let mut given = Given::default();
+        let mut rest = BTreeMap::new();
+        for (name, value) in variables {
+            if let Some(secret) = name.strip_prefix(SECRET) {
+                given.secrets.insert(secret.to_owned(), value);
+                continue;
+            }
+            if ENGINE.contains(&name.as_str()) {
+                given.engine.insert(name.clone(), value.clone());
+            }
+            rest.insert(name, value);
+        }
+        given
+            .engine
+            .insert("PATH".into(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
+        Self(rest, given)
+    }
+
+    /// What is no setting.
+    #[must_use]
+    pub(crate) fn given(&self) -> Given {
+        self.1.clone()
     }
 
     /// These variables and no others.
     #[cfg(test)]
     pub(crate) fn of<const N: usize>(variables: [(&str, &str); N]) -> Self {
-        Self(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        let owned = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self::from_variables(owned)
     }
 
     /// The value of a variable, if it is set and not empty.

@@ -80,5 +80,16 @@ fn what_is_printed_gives_the_same_configuration_again() {
     ]);
     let config = Config::load(None, &environment, &[]).unwrap();
     let printed = file(&config.to_toml());
-    assert_eq!(Config::load(Some(printed.path()), &Environment::default(), &[]).unwrap(), config);
+    let again = Config::load(Some(printed.path()), &Environment::default(), &[]).unwrap();
+    assert_eq!(Config { given: config.given.clone(), ..again }, config);
+}
+
+#[test]
+fn secrets_of_the_environment_are_no_settings_and_are_printed_nowhere() {
+    let environment =
+        Environment::of([("OPENCLAW_SECRET_A__B", "s3cret"), ("DOCKER_HOST", "unix:///x"), ("OTHER", "1")]);
+    let config = Config::load(None, &environment, &[]).unwrap();
+    assert_eq!(config.given.secrets.get("A__B").map(String::as_str), Some("s3cret"));
+    assert_eq!(config.given.engine.keys().collect::<Vec<_>>(), ["DOCKER_HOST", "PATH"]);
+    assert!(!format!("{config:?}{environment:?}{}", config.to_toml()).contains("s3cret"));
 }

@@ -4,14 +4,26 @@ mod request;
 mod response;
 #[cfg(test)]
 mod tests;
+mod transport;
 
-use std::{error::Error, sync::OnceLock, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use openclaw_model::event::run::{HttpRequest, WorkflowError};
-use openclaw_ports::EffectOutcome;
+use openclaw_model::event::run::{Authentication, HttpOutput, HttpRequest, WorkflowError};
+use openclaw_ports::{EffectOutcome, Ids};
 use openclaw_workflow::error;
-use reqwest::{Client, redirect};
+use reqwest::{
+    Method, StatusCode, Url,
+    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION, PROXY_AUTHORIZATION},
+};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+
+use self::request::Wire;
+use super::{auth::Authenticator, exposure::Exposure};
+
+pub(crate) use request::parse;
+pub(crate) use response::excerpt;
+pub(crate) use transport::{Answer, Transport, failed, shown};
 
 /// Redirects that are followed when the task allows them; the answer after that is the output as it is.
 const MAX_REDIRECTS: usize = 5;
@@ -34,128 +46,202 @@ impl Default for Limits {
 }
 
 /// Performs HTTP calls over shared connections.
-#[derive(Debug, Default)]
 pub struct HttpEffects {
-    limits: Limits,
-    clients: OnceLock<Result<Clients, String>>,
-}
-
-#[derive(Debug)]
-struct Clients {
-    following: Client,
-    staying: Client,
+    transport: Arc<Transport>,
+    authenticator: Authenticator,
 }
 
 impl HttpEffects {
-    /// Connects to nothing. The process's rustls provider has to be installed before the first call.
+    /// Connects to nothing. The process's rustls provider has to be installed before the first call. `ids` make the
+    /// client's half of digest challenges unique.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, clients: OnceLock::new() }
+    pub fn new(limits: Limits, ids: Arc<dyn Ids>) -> Self {
+        let transport = Arc::new(Transport::new(limits));
+        Self { authenticator: Authenticator::new(transport.clone(), ids), transport }
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    pub(crate) fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
     }
 
     /// Performs `request`, with `key` as its Idempotency-Key unless the task sets one.
     ///
     /// # Errors
-    /// A configuration error if the request cannot be made, a timeout error (408) if a time limit ran out, else a
-    /// communication error with the status of the response, 503 if there was no connection, 500 if the response could
-    /// not be used. Credentials, query and fragment of the URL are in none of them.
+    /// A configuration error if the request cannot be made, an authorization error (403) for a secret that may not be
+    /// used, an authentication error (401) if no token is given out for it, a timeout error (408) if a time limit ran
+    /// out, else a communication error with the status of the response, 503 if there was no connection, 500 if the
+    /// response could not be used. Credentials, query and fragment of the URL are in none of them.
     pub async fn perform(
         &self,
         request: &HttpRequest,
         key: &str,
+        exposure: &mut Exposure<'_>,
         cancel: CancellationToken,
     ) -> EffectOutcome {
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(error::runtime("the call was cancelled".into())),
-            outcome = self.call(request, key) => outcome,
+            outcome = self.call(request, key, exposure) => outcome,
         }
     }
 
-    async fn call(&self, request: &HttpRequest, key: &str) -> EffectOutcome {
-        let clients = self.clients()?;
-        let client = if request.redirect { &clients.following } else { &clients.staying };
-        let sent = request::build(client, request, key)?;
-        let echo = response::Request::of(&sent);
-        let shown = format!("{} {}", sent.method(), request::shown(sent.url()));
-
-        let answer = client.execute(sent).await.map_err(|error| failed(&shown, error))?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let accepted = status.is_success() || (request.redirect && status.is_redirection());
-        let body = self.body(answer, &shown).await?;
+    async fn call(&self, request: &HttpRequest, key: &str, exposure: &mut Exposure<'_>) -> EffectOutcome {
+        let (wire, echo) = Wire::new(request, key, exposure)?;
+        let shown = &echo.shown;
+        let answer =
+            self.send(wire, request.redirect, request.authentication.as_ref(), exposure, shown).await?;
+        let accepted = answer.status.is_success() || (request.redirect && answer.status.is_redirection());
+        let status = answer.status;
         if !accepted {
-            let detail = format!("{shown} answered {status}{}", response::excerpt(&headers, &body));
-            return Err(error::communication(status.as_u16(), detail));
+            return Err(refused(&answer, shown));
         }
-        response::output(request.output, &echo, status, &headers, &body)
+        response::output(request.output, &echo, status, &answer.headers, &answer.body)
             .map_err(|problem| error::communication(500, format!("{shown} answered {status}: {problem}")))
     }
 
-    async fn body(&self, mut answer: reqwest::Response, shown: &str) -> Result<Vec<u8>, WorkflowError> {
-        let limit = self.limits.response_bytes;
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| failed(shown, error))? {
-            if chunk.len() > limit - body.len() {
-                let detail = format!("{shown} answered with a body of more than {limit} bytes");
-                return Err(error::communication(500, detail));
+    /// Asks with `request` what became of an effect: 2xx is its outcome, 404 that it did not happen.
+    ///
+    /// # Errors
+    /// When neither was the answer, so that it is still unknown.
+    pub async fn inquire(
+        &self,
+        request: &HttpRequest,
+        key: &str,
+        exposure: &mut Exposure<'_>,
+    ) -> Result<Option<Value>, WorkflowError> {
+        let (wire, echo) = Wire::new(request, key, exposure)?;
+        let answer =
+            self.send(wire, request.redirect, request.authentication.as_ref(), exposure, &echo.shown).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => {
+                response::output(request.output, &echo, status, &answer.headers, &answer.body)
+                    .map(Some)
+                    .map_err(|problem| error::communication(500, format!("{}: {problem}", echo.shown)))
             }
-            body.extend_from_slice(&chunk);
+            _ => Err(refused(&answer, &echo.shown)),
         }
-        Ok(body)
     }
 
-    /// Made at the first call, not at the start of the server: reading the machine's certificates costs memory and
-    /// milliseconds.
-    fn clients(&self) -> Result<&Clients, WorkflowError> {
-        let made = self.clients.get_or_init(|| {
-            let follow = redirect::Policy::custom(|attempt| {
-                let known = matches!(attempt.url().scheme(), "http" | "https");
-                if known && attempt.previous().len() <= MAX_REDIRECTS {
-                    attempt.follow()
-                } else {
-                    attempt.stop()
+    /// A text at a web address, for documents that calls refer to. Headers of the answer come with it.
+    ///
+    /// # Errors
+    /// As [`HttpEffects::perform`]; 304 is none if `known` was sent.
+    pub(crate) async fn get(
+        &self,
+        uri: &str,
+        authentication: Option<&Authentication>,
+        known: &[(&str, &str)],
+        exposure: &mut Exposure<'_>,
+    ) -> Result<Answer, WorkflowError> {
+        let headers = known.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let request = HttpRequest {
+            method: "GET".into(),
+            url: uri.into(),
+            headers,
+            query: Default::default(),
+            body: None,
+            output: HttpOutput::Raw,
+            redirect: true,
+            authentication: authentication.cloned(),
+        };
+        let (wire, echo) = Wire::new(&request, "", exposure)?;
+        let answer = self.send(wire, true, authentication, exposure, &echo.shown).await?;
+        let unchanged = !known.is_empty() && answer.status == StatusCode::NOT_MODIFIED;
+        if answer.status.is_success() || unchanged { Ok(answer) } else { Err(refused(&answer, &echo.shown)) }
+    }
+
+    /// Sends until there is an answer that is neither a redirect to follow nor a challenge to meet.
+    async fn send(
+        &self,
+        mut wire: Wire,
+        follow: bool,
+        authentication: Option<&Authentication>,
+        exposure: &mut Exposure<'_>,
+        shown: &str,
+    ) -> Result<Answer, WorkflowError> {
+        let client = self.transport.client()?;
+        let mut credentials = self.authenticator.prepare(authentication, exposure).await?;
+        let (mut redirects, mut challenged) = (0, false);
+        loop {
+            if let Some(value) = credentials.header(&self.authenticator, &wire.method, &wire.url) {
+                wire.headers.insert(AUTHORIZATION, value);
+            }
+            let answer = self.transport.exchange(wire.request(client)?, shown).await?;
+            if answer.status == StatusCode::UNAUTHORIZED
+                && !challenged
+                && credentials.meet(&self.authenticator, &wire.url, &answer, exposure).await?
+            {
+                challenged = true;
+                continue;
+            }
+            if !follow || redirects == MAX_REDIRECTS {
+                return Ok(answer);
+            }
+            let Some(next) = target(&wire.url, &answer) else { return Ok(answer) };
+            redirects += 1;
+            if next.origin() != wire.url.origin() {
+                if wire.secret_body && keeps_body(answer.status) {
+                    let detail = format!(
+                        "{shown} leads to another server, which is not given the secrets of the body"
+                    );
+                    return Err(error::communication(answer.status.as_u16(), detail));
                 }
-            });
-            let make = |policy| connect(&self.limits, policy).map_err(|error| chain(&error));
-            Ok(Clients { following: make(follow)?, staying: make(redirect::Policy::none())? })
-        });
-        made.as_ref()
-            .map_err(|problem| error::configuration(format!("no HTTP client can be made: {problem}")))
+                credentials.forget();
+                strip(&mut wire);
+            }
+            redirect(&mut wire, answer.status, next);
+        }
     }
 }
 
-/// The one place where it is decided how connections are made: whom they may reach, and through what. No proxy is
-/// taken from the environment.
-fn connect(limits: &Limits, redirects: redirect::Policy) -> reqwest::Result<Client> {
-    Client::builder()
-        .user_agent(concat!("openclaw/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(limits.connect)
-        .timeout(limits.total)
-        .redirect(redirects)
-        .no_proxy()
-        .build()
+/// Where an answer leads to, if it does and it can be followed.
+fn target(from: &Url, answer: &Answer) -> Option<Url> {
+    if !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let next = from.join(answer.header(LOCATION.as_str())?).ok()?;
+    matches!(next.scheme(), "http" | "https").then_some(next)
 }
 
-fn failed(shown: &str, error: reqwest::Error) -> WorkflowError {
-    let error = error.without_url();
-    let detail = format!("{shown} failed: {}", chain(&error));
-    if error.is_timeout() {
-        error::timeout(detail)
-    } else if error.is_connect() {
-        error::communication(503, detail)
-    } else {
-        error::communication(500, detail)
+fn keeps_body(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 307 | 308)
+}
+
+/// Takes away what another server must not see.
+fn strip(wire: &mut Wire) {
+    for name in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
+        wire.headers.remove(name);
+    }
+    let secret: Vec<_> =
+        wire.headers.iter().filter(|(_, value)| value.is_sensitive()).map(|(name, _)| name.clone()).collect();
+    for name in secret {
+        wire.headers.remove(name);
     }
 }
 
-/// An error with its causes.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
+/// Follows as RFC 9110 section 15.4 says, and browsers do.
+fn redirect(wire: &mut Wire, status: StatusCode, next: Url) {
+    let becomes_get = match status.as_u16() {
+        301 | 302 => wire.method == Method::POST,
+        303 => wire.method != Method::HEAD,
+        _ => false,
+    };
+    if becomes_get {
+        wire.method = Method::GET;
+        (wire.body, wire.secret_body) = (None, false);
+        wire.headers.remove(CONTENT_TYPE);
+        wire.headers.remove(CONTENT_LENGTH);
     }
-    text
+    wire.url = next;
+}
+
+fn refused(answer: &Answer, shown: &str) -> WorkflowError {
+    let status = answer.status;
+    let detail = format!("{shown} answered {status}{}", excerpt(&answer.headers, &answer.body));
+    error::communication(status.as_u16(), detail)
 }

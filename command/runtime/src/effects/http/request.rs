@@ -1,6 +1,8 @@
 //! From the intent to a request.
 
+use bytes::Bytes;
 use openclaw_model::event::run::{HttpRequest, WorkflowError};
+use openclaw_ports::secrets::has_handle;
 use openclaw_workflow::error;
 use reqwest::{
     Client, Method, Request, Url,
@@ -8,40 +10,128 @@ use reqwest::{
 };
 use serde_json::Value;
 
+use super::response::Echo;
+use crate::effects::exposure::{Exposure, masked};
+
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// The request that `intent` describes.
-///
-/// # Errors
-/// A configuration error that names what cannot be sent. Values of headers are not in it.
-pub(super) fn build(client: &Client, intent: &HttpRequest, key: &str) -> Result<Request, WorkflowError> {
-    let method = Method::from_bytes(intent.method.as_bytes())
-        .map_err(|_| error::configuration(format!("{:?} is no HTTP method", intent.method)))?;
-    let mut headers = headers(intent)?;
-    if !headers.contains_key(IDEMPOTENCY_KEY) {
-        let key = HeaderValue::from_str(key)
-            .map_err(|_| error::configuration("the effect's key cannot be a header".into()))?;
-        headers.insert(IDEMPOTENCY_KEY, key);
-    }
-    let mut builder = client.request(method, url(intent)?);
-    if let Some(body) = &intent.body {
-        builder = match body {
-            // What kind of text it is has been said, so it is sent as it is.
-            Value::String(text) if headers.contains_key(CONTENT_TYPE) => builder.body(text.clone()),
-            other => {
-                headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-                builder.body(other.to_string())
-            }
-        };
-    }
-    builder.headers(headers).build().map_err(|problem| {
-        error::configuration(format!("the request cannot be made: {}", problem.without_url()))
-    })
+/// A request that can be sent again.
+#[derive(Clone)]
+pub(super) struct Wire {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<Bytes>,
+    /// Whether secrets are in the body.
+    pub(super) secret_body: bool,
 }
 
-fn url(intent: &HttpRequest) -> Result<Url, WorkflowError> {
-    // Not the text itself: it may hold credentials.
-    let mut url = Url::parse(&intent.url)
+impl Wire {
+    /// The request that `intent` describes, with the values of its secrets, and how it is shown.
+    ///
+    /// # Errors
+    /// A configuration error that names what cannot be sent, without values of headers; an authorization error for
+    /// secrets that may not be used.
+    pub(super) fn new(
+        intent: &HttpRequest,
+        key: &str,
+        exposure: &mut Exposure<'_>,
+    ) -> Result<(Self, Echo), WorkflowError> {
+        let method = Method::from_bytes(intent.method.as_bytes())
+            .map_err(|_| error::configuration(format!("{:?} is no HTTP method", intent.method)))?;
+        let (mut headers, mut readable) = (HeaderMap::new(), HeaderMap::new());
+        for (name, value) in &intent.headers {
+            let (name, value) = header(name, value, exposure)?;
+            if !value.is_sensitive() {
+                readable.append(name.clone(), value.clone());
+            }
+            headers.append(name, value);
+        }
+        if !headers.contains_key(IDEMPOTENCY_KEY) {
+            let key = HeaderValue::from_str(key)
+                .map_err(|_| error::configuration("the effect's key cannot be a header".into()))?;
+            readable.insert(IDEMPOTENCY_KEY, key.clone());
+            headers.insert(IDEMPOTENCY_KEY, key);
+        }
+        let (mut body, mut secret_body) = (None, false);
+        if let Some(value) = &intent.body {
+            secret_body = has_handle(&value.to_string());
+            let text = match value {
+                // What kind of text it is has been said, so it is sent as it is.
+                Value::String(text) => match headers.get(CONTENT_TYPE) {
+                    Some(form) if form.as_bytes().starts_with(b"application/x-www-form-urlencoded") => {
+                        Some(exposure.url(text)?)
+                    }
+                    Some(_) => Some(exposure.text(text)?),
+                    None => None,
+                },
+                _ => None,
+            };
+            body = Some(match text {
+                Some(text) => Bytes::copy_from_slice(text.as_bytes()),
+                None => {
+                    let json = HeaderValue::from_static("application/json");
+                    readable.entry(CONTENT_TYPE).or_insert(json.clone());
+                    headers.entry(CONTENT_TYPE).or_insert(json);
+                    Bytes::from(exposure.json(value)?.to_string())
+                }
+            });
+        }
+        let echo = Echo::new(method.as_str(), &url(intent, None)?, &readable);
+        let url = url(intent, Some(exposure))?;
+        Ok((Self { method, url, headers, body, secret_body }, echo))
+    }
+
+    /// As the client wants it.
+    pub(super) fn request(&self, client: &Client) -> Result<Request, WorkflowError> {
+        let mut builder = client.request(self.method.clone(), self.url.clone());
+        if let Some(body) = &self.body {
+            builder = builder.body(body.clone());
+        }
+        builder.headers(self.headers.clone()).build().map_err(|problem| {
+            error::configuration(format!("the request cannot be made: {}", problem.without_url()))
+        })
+    }
+}
+
+/// A header, marked as sensitive if there is a secret in it.
+fn header(
+    name: &str,
+    value: &str,
+    exposure: &mut Exposure<'_>,
+) -> Result<(HeaderName, HeaderValue), WorkflowError> {
+    let name = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| error::configuration(format!("{name:?} is no name of a header")))?;
+    let mut sent = HeaderValue::from_str(&exposure.text(value)?)
+        .map_err(|_| error::configuration(format!("the value of the header {name} cannot be sent")))?;
+    sent.set_sensitive(has_handle(value));
+    Ok((name, sent))
+}
+
+/// The URL with its query: as it is sent, or without `exposure` as it is shown.
+fn url(intent: &HttpRequest, mut exposure: Option<&mut Exposure<'_>>) -> Result<Url, WorkflowError> {
+    let mut url = match &mut exposure {
+        Some(exposure) => parse(&exposure.url(&intent.url)?)?,
+        None => parse(&masked(&intent.url))?,
+    };
+    if !intent.query.is_empty() {
+        let mut pairs = url.query_pairs_mut();
+        for (name, value) in &intent.query {
+            match &mut exposure {
+                Some(exposure) => pairs.append_pair(name, &exposure.text(value)?),
+                None => pairs.append_pair(name, &masked(value)),
+            };
+        }
+    }
+    Ok(url)
+}
+
+/// A URL that can be called.
+///
+/// # Errors
+/// A configuration error without the text itself, which may hold credentials.
+pub(crate) fn parse(text: &str) -> Result<Url, WorkflowError> {
+    let url = Url::parse(text)
         .map_err(|problem| error::configuration(format!("the endpoint is no absolute URL: {problem}")))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(error::configuration(format!(
@@ -49,31 +139,5 @@ fn url(intent: &HttpRequest) -> Result<Url, WorkflowError> {
             url.scheme()
         )));
     }
-    if !intent.query.is_empty() {
-        url.query_pairs_mut().extend_pairs(&intent.query);
-    }
     Ok(url)
-}
-
-fn headers(intent: &HttpRequest) -> Result<HeaderMap, WorkflowError> {
-    let mut headers = HeaderMap::with_capacity(intent.headers.len() + 2);
-    for (name, value) in &intent.headers {
-        let name = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| error::configuration(format!("{name:?} is no name of a header")))?;
-        let value = HeaderValue::from_str(value)
-            .map_err(|_| error::configuration(format!("the value of the header {name} cannot be sent")))?;
-        headers.append(name, value);
-    }
-    Ok(headers)
-}
-
-/// `url` as it may be shown: without credentials, query and fragment, where secrets are.
-pub(super) fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    // Only URLs without a host refuse these; http and https have one.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_query(None);
-    url.set_fragment(None);
-    url.into()
 }

@@ -3,34 +3,39 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use openclaw_model::event::run::HttpOutput;
 use reqwest::{
-    StatusCode,
+    StatusCode, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, PROXY_AUTHORIZATION},
 };
 use serde_json::{Map, Value, json};
 
+use super::transport;
+
 /// Longest part of a body that becomes part of an error.
 const MAX_EXCERPT: usize = 1024;
 
-/// What the output `response` says about the request.
-pub(super) struct Request {
+/// What the output `response` says about the request, and errors do.
+pub(super) struct Echo {
     method: String,
     uri: String,
     headers: Value,
+    /// Method and URL, for errors.
+    pub(super) shown: String,
 }
 
-impl Request {
+impl Echo {
     /// Everything but credentials: outputs are written to the log and shown.
-    pub(super) fn of(sent: &reqwest::Request) -> Self {
+    pub(super) fn new(method: &str, url: &Url, headers: &HeaderMap) -> Self {
         let secret: [HeaderName; 3] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
-        let mut headers = sent.headers().clone();
+        let mut headers = headers.clone();
         for name in &secret {
             headers.remove(name);
         }
-        let mut uri = sent.url().clone();
+        let mut uri = url.clone();
         // Only URLs without a host refuse these; http and https have one.
         let _ = uri.set_username("");
         let _ = uri.set_password(None);
-        Self { method: sent.method().to_string(), uri: uri.into(), headers: readable(&headers) }
+        let shown = format!("{method} {}", transport::shown(url));
+        Self { method: method.to_owned(), uri: uri.into(), headers: readable(&headers), shown }
     }
 }
 
@@ -40,7 +45,7 @@ impl Request {
 /// If the body is said to be JSON and is not.
 pub(super) fn output(
     kind: HttpOutput,
-    request: &Request,
+    request: &Echo,
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
@@ -109,7 +114,7 @@ fn readable(headers: &HeaderMap) -> Value {
 }
 
 /// `: ` and the beginning of a body that is text; nothing if it is not.
-pub(super) fn excerpt(headers: &HeaderMap, body: &[u8]) -> String {
+pub(crate) fn excerpt(headers: &HeaderMap, body: &[u8]) -> String {
     let readable = media_type(headers).is_none_or(|media| is_json(&media) || is_text(&media));
     if body.is_empty() || !readable {
         return String::new();

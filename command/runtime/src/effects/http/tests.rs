@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, sync::Once};
+use std::collections::BTreeMap;
 
 use openclaw_model::event::run::HttpOutput;
 use serde_json::{Value, json};
@@ -9,14 +9,13 @@ use tokio::{
 };
 
 use super::*;
+use crate::effects::{
+    exposure::tests::{Vault, handle},
+    testing::{self, Local, http, limited},
+};
 
 /// A server that answers each connection with the next of `answers` and hands over what it was sent.
 async fn server(answers: Vec<String>) -> (String, mpsc::UnboundedReceiver<String>) {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        // Another test of this process may have been first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, receiver) = mpsc::unbounded_channel();
@@ -68,7 +67,7 @@ fn get(url: &str) -> HttpRequest {
 }
 
 async fn perform(request: &HttpRequest) -> EffectOutcome {
-    HttpEffects::default().perform(request, "key-1", CancellationToken::new()).await
+    http().perform(request, "key-1", &mut Exposure::nothing(), CancellationToken::new()).await
 }
 
 /// Runs `test` where [`server`] can be started.
@@ -196,16 +195,10 @@ async fn what_cannot_be_sent_is_a_configuration_error() {
             "cannot be sent",
         ),
     ] {
-        let (_url, _seen) = local_server().await;
         let error = perform(&change).await.unwrap_err();
         assert_eq!((error.status, error.r#type.rsplit('/').next()), (400, Some("configuration")));
         assert!(error.detail.as_deref().unwrap().contains(expected), "{error:?}");
     }
-}
-
-/// Only for its side effect: the provider is installed.
-async fn local_server() -> (String, mpsc::UnboundedReceiver<String>) {
-    tokio::task::LocalSet::new().run_until(server(Vec::new())).await
 }
 
 #[tokio::test]
@@ -214,12 +207,15 @@ async fn no_connection_a_broken_answer_and_a_large_one_are_told_apart() {
         let not_json = answer("200 OK", "content-type: application/problem+json\r\n", "{oops");
         let large = answer("200 OK", "", &"x".repeat(5000));
         let (url, _seen) = server(vec![not_json, "nonsense\r\n\r\n".into(), large]).await;
-        let limited = HttpEffects::new(Limits { response_bytes: 4999, ..Limits::default() });
+        let limited = limited(Limits { response_bytes: 4999, ..Limits::default() });
 
         let error = perform(&get(&url)).await.unwrap_err();
         assert!(error.status == 500 && error.detail.unwrap().contains("application/problem+json"));
         assert_eq!(perform(&get(&url)).await.unwrap_err().status, 500);
-        let error = limited.perform(&get(&url), "k", CancellationToken::new()).await.unwrap_err();
+        let error = limited
+            .perform(&get(&url), "k", &mut Exposure::nothing(), CancellationToken::new())
+            .await
+            .unwrap_err();
         assert!(error.status == 500 && error.detail.unwrap().contains("more than 4999 bytes"));
 
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
@@ -234,18 +230,144 @@ async fn no_connection_a_broken_answer_and_a_large_one_are_told_apart() {
 async fn a_server_that_never_answers_is_a_timeout_and_can_be_cancelled() {
     local(async {
         let (url, mut seen) = server(vec![String::new()]).await;
-        let limited = HttpEffects::new(Limits { total: Duration::from_millis(50), ..Limits::default() });
-        let error = limited.perform(&get(&url), "k", CancellationToken::new()).await.unwrap_err();
+        let limited = limited(Limits { total: Duration::from_millis(50), ..Limits::default() });
+        let error = limited
+            .perform(&get(&url), "k", &mut Exposure::nothing(), CancellationToken::new())
+            .await
+            .unwrap_err();
         assert_eq!((error.status, error.r#type.rsplit('/').next()), (408, Some("timeout")));
         assert!(seen.recv().await.is_some());
 
         let (url, mut seen) = server(vec![String::new()]).await;
-        let (effects, cancel, request) = (HttpEffects::default(), CancellationToken::new(), get(&url));
-        let (outcome, ()) = tokio::join!(effects.perform(&request, "k", cancel.clone()), async {
-            seen.recv().await;
-            cancel.cancel();
-        });
+        let (effects, cancel, request) = (http(), CancellationToken::new(), get(&url));
+        let mut exposure = Exposure::nothing();
+        let (outcome, ()) =
+            tokio::join!(effects.perform(&request, "k", &mut exposure, cancel.clone()), async {
+                seen.recv().await;
+                cancel.cancel();
+            });
         assert_eq!(outcome.unwrap_err().detail.as_deref(), Some("the call was cancelled"));
     })
     .await;
+}
+
+fn local_json() -> testing::Answer {
+    testing::json("{}")
+}
+
+#[tokio::test]
+async fn secrets_are_put_in_when_the_request_is_sent_and_shown_nowhere() {
+    let server = Local::start(|seen, _| {
+        let echo = json!({ "uri": seen.uri, "auth": seen.header("x-key"), "body": seen.body });
+        testing::json(echo)
+    })
+    .await;
+    let vault = Vault::of("api", json!({ "key": "k3y/v&lue", "id": 42 }));
+    let listed = vault.listed();
+    let (key, id) = (handle("api", "/key"), handle("api", "/id"));
+    let request = HttpRequest {
+        method: "POST".into(),
+        url: format!("{}/{id}?k={key}", server.url),
+        headers: BTreeMap::from([("X-Key".into(), format!("Key {key}"))]),
+        query: BTreeMap::from([("q".into(), format!("{key} ")), ("plain".into(), "a%20b".into())]),
+        body: Some(json!({ "deep": [key] })),
+        output: HttpOutput::Response,
+        ..get("")
+    };
+    let mut exposure = Exposure::new(&vault, &listed);
+    let outcome = http().perform(&request, "k", &mut exposure, CancellationToken::new()).await;
+    let seen = server.seen().remove(0);
+    assert_eq!(seen.uri, "/42?k=k3y%2Fv%26lue&plain=a%2520b&q=k3y%2Fv%26lue+");
+    assert_eq!(seen.header("x-key"), Some("Key k3y/v&lue"));
+    assert_eq!(seen.body, r#"{"deep":["k3y/v&lue"]}"#);
+    let shown = exposure.outcome(outcome).unwrap().to_string();
+    assert!(!shown.contains("k3y"), "{shown}");
+    assert!(shown.contains("(secret api)") && !shown.contains("\"x-key\""), "{shown}");
+
+    let mut nothing = Exposure::nothing();
+    let error = http().perform(&request, "k", &mut nothing, CancellationToken::new()).await.unwrap_err();
+    assert_eq!((error.status, error.r#type.rsplit('/').next()), (403, Some("authorization")));
+    assert_eq!(server.seen().len(), 1, "nothing was sent");
+}
+
+#[tokio::test]
+async fn another_server_is_given_no_credentials() {
+    let other = Local::start(|_, _| local_json()).await;
+    let target = other.url.replace("127.0.0.1", "localhost");
+    let server = Local::start(move |seen, _| {
+        let to = if seen.uri == "/first" { "/second".into() } else { format!("{target}/end") };
+        (if seen.method == "POST" { 307 } else { 302 }, vec![("location", to)], String::new())
+    })
+    .await;
+    let vault = Vault::of("token", json!("s3cret"));
+    let listed = vault.listed();
+    let token = handle("token", "");
+    let request = HttpRequest {
+        redirect: true,
+        headers: BTreeMap::from([
+            ("x-token".into(), token.clone()),
+            ("cookie".into(), "a=b".into()),
+            ("x-plain".into(), "yes".into()),
+        ]),
+        authentication: Some(Authentication::Bearer { token: token.clone() }),
+        ..get(&format!("{}/first", server.url))
+    };
+    let mut exposure = Exposure::new(&vault, &listed);
+    http().perform(&request, "k", &mut exposure, CancellationToken::new()).await.unwrap();
+    for own in server.seen() {
+        assert_eq!(own.header("authorization"), Some("Bearer s3cret"));
+        assert_eq!(own.header("x-token"), Some("s3cret"));
+    }
+    let end = other.seen().remove(0);
+    assert_eq!(end.uri, "/end");
+    assert_eq!(
+        (end.header("authorization"), end.header("x-token"), end.header("cookie")),
+        (None, None, None)
+    );
+    assert_eq!(end.header("x-plain"), Some("yes"));
+
+    let post = HttpRequest { method: "POST".into(), body: Some(json!({ "t": token })), ..request };
+    let error = http().perform(&post, "k", &mut exposure, CancellationToken::new()).await.unwrap_err();
+    assert!(error.status == 307 && error.detail.unwrap().contains("secrets of the body"));
+    assert_eq!(other.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_redirect_turns_the_method_as_browsers_do() {
+    for (status, method, expected, body) in [
+        (301, "POST", "GET", ""),
+        (303, "PUT", "GET", ""),
+        (302, "PUT", "PUT", "\"x\""),
+        (308, "POST", "POST", "\"x\""),
+    ] {
+        let server = Local::start(move |seen, _| match seen.uri.as_str() {
+            "/" => (status, vec![("location", "/to".into())], String::new()),
+            _ => local_json(),
+        })
+        .await;
+        let request =
+            HttpRequest { method: method.into(), redirect: true, body: Some(json!("x")), ..get(&server.url) };
+        perform(&request).await.unwrap();
+        let second = server.seen().remove(1);
+        assert_eq!((second.method.as_str(), second.body.as_str()), (expected, body), "{status} {method}");
+        assert_eq!(second.header("content-type").is_some(), !body.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_inquiry_tells_what_happened_from_what_did_not_and_from_what_nobody_knows() {
+    let server = Local::start(|seen, _| match seen.uri.as_str() {
+        "/done" => testing::json(json!({ "id": 7 })),
+        "/never" => (404, vec![], String::new()),
+        _ => (500, vec![], "down".into()),
+    })
+    .await;
+    let ask = async |path: &str| {
+        let request = get(&format!("{}{path}", server.url));
+        http().inquire(&request, "key-1", &mut Exposure::nothing()).await
+    };
+    assert_eq!(ask("/done").await, Ok(Some(json!({ "id": 7 }))));
+    assert_eq!(ask("/never").await, Ok(None));
+    assert_eq!(ask("/down").await.unwrap_err().status, 500);
+    assert!(server.seen().iter().all(|seen| seen.header("idempotency-key") == Some("key-1")));
 }

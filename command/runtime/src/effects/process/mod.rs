@@ -140,7 +140,7 @@ fn environment(task: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     environment
 }
 
-fn output(returns: ProcessReturn, outcome: &Outcome, limits: &Limits) -> EffectOutcome {
+pub(super) fn output(returns: ProcessReturn, outcome: &Outcome, limits: &Limits) -> EffectOutcome {
     let code = match outcome.end {
         End::Exited(code) => code,
         End::Signalled(signal) => return Err(signalled(signal, &outcome.stderr)),
