@@ -20,16 +20,22 @@
 //! Invariant: a command is sent a second time only if it carries an idempotency key.
 
 mod call;
+mod control;
 mod error;
 mod graphql;
 mod methods;
 mod subscribe;
 
 pub use call::Client;
+pub use control::{
+    DeadLetters, Decide, Decided, EffectOutcome, ForkAt, ForkRun, ForkedRun, HaltRun, Person, PublishEvent,
+    PublishedEvent, ReconcileEffect, Recorded, RegisterWebhook, RemoveWebhook, ResumeRun, RetryRun,
+    ScheduleName,
+};
 pub use error::{Error, GraphqlError, RpcError};
 pub use methods::{
-    Accepted, Attachment, CancelRun, CreateSession, EndSession, Finding, Health, MessageAdded, Problem,
-    RegisterWorkflow, Registered, RetireWorkflow, Retired, Run, RunAccepted, SendMessage, SetState,
+    Accepted, Attachment, CancelRun, Concurrency, CreateSession, EndSession, Finding, Health, MessageAdded,
+    Problem, RegisterWorkflow, Registered, RetireWorkflow, Retired, Run, RunAccepted, SendMessage, SetState,
     SignalRun, StartRun, Status, ValidateWorkflow, Validated, Version, WorkflowRef,
 };
 pub use subscribe::Updates;

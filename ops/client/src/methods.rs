@@ -2,6 +2,8 @@
 //!
 //! These types are the client's own: it knows the wire, not the server. Answers may gain fields, which are ignored.
 
+use std::collections::BTreeMap;
+
 use openclaw_model::{Position, RunId, SessionId, Version as StreamVersion};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -114,6 +116,30 @@ pub struct StartRun {
     /// Answer at the run's end or after this time, for example `10s`; at most `5m`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<String>,
+    /// Texts to find the run by.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Among runs that wait for the same thing the highest goes first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+    /// Bounds how many runs of one key are under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+    /// The first task does not start before this time, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<String>,
+    /// The first task does not start before this much time has passed, for example `10m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay: Option<String>,
+}
+
+/// With which runs a run may not all be under way.
+#[derive(Clone, Debug, Serialize)]
+pub struct Concurrency {
+    /// Common to the runs that are counted together.
+    pub key: String,
+    /// How many of them may be under way.
+    pub limit: u32,
 }
 
 /// Names a registered workflow.
@@ -226,7 +252,7 @@ pub struct SignalRun {
     pub data: Option<Value>,
 }
 
-/// Answer of `run.cancel` and `run.signal`.
+/// Answer of the commands about a run.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunAccepted {
@@ -380,6 +406,8 @@ macro_rules! commands {
         }
     };
 }
+
+pub(crate) use commands;
 
 commands! {
     /// Registers a version of a workflow.

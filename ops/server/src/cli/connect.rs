@@ -46,6 +46,15 @@ impl Server {
         }
     }
 
+    /// A client of a server that runs already.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be talked to.
+    pub(super) async fn running(&self, config: &Config) -> anyhow::Result<Client> {
+        let found = self.find(config).await?;
+        found.with_context(|| format!("no server runs on {}; name one with --url", config.data.display()))
+    }
+
     /// A client of the server that runs, or of one that is started for this process alone.
     ///
     /// # Errors

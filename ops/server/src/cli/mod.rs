@@ -1,6 +1,7 @@
 //! The command line: data on standard output, everything else on standard error.
 
 mod connect;
+mod event;
 mod log;
 mod output;
 mod run;
@@ -34,6 +35,9 @@ enum Command {
     Serve(serve::Args),
     /// Run a workflow and wait for its end.
     Run(run::Args),
+    /// Publish events.
+    #[command(subcommand)]
+    Event(event::Command),
     /// Verify or export the event log of a stopped server.
     #[command(subcommand)]
     Log(log::Command),
@@ -90,6 +94,7 @@ impl Cli {
         let done = match self.command {
             Command::Serve(args) => serve::serve(args).await,
             Command::Run(args) => run::run(args).await,
+            Command::Event(command) => event::carry_out(command).await,
             Command::Log(command) => log::carry_out(command).await,
             Command::Status(args) => status::status(args).await,
             Command::Workflow(command) => workflow::carry_out(command),
@@ -121,6 +126,15 @@ mod tests {
             "openclaw run f.yaml --input in.json --json",
             "openclaw run f.yaml --input - --json --data d --url http://h:1",
             "openclaw run -",
+            "openclaw run pause 0199b3a0-6a3e-7c3a-9d52-5f0f3b7d8a10 --reason r --json",
+            "openclaw run resume 0199b3a0-6a3e-7c3a-9d52-5f0f3b7d8a10",
+            "openclaw run cancel 0199b3a0-6a3e-7c3a-9d52-5f0f3b7d8a10",
+            "openclaw run kill 0199b3a0-6a3e-7c3a-9d52-5f0f3b7d8a10 --data d",
+            "openclaw run retry 0199b3a0-6a3e-7c3a-9d52-5f0f3b7d8a10 --task 3",
+            "openclaw run fork 0199b3a0-6a3e-7c3a-9d52-5f0f3b7d8a10 --before-task pay --context c.json",
+            "openclaw run reconcile 0199b3a0-6a3e-7c3a-9d52-5f0f3b7d8a10 4 --not-done",
+            "openclaw event publish --type t --source /s --id 1",
+            "openclaw event publish -",
             "openclaw log verify --data d",
             "openclaw log export --data d",
             "openclaw log export --data d --from 5 --to 9",

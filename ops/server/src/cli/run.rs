@@ -3,6 +3,7 @@
 //! The result comes from the command side: `run.start` is repeated with the same key until the run has ended, which
 //! starts nothing twice. What is shown meanwhile comes from a subscription and may fail without harm.
 
+mod control;
 mod progress;
 
 use std::{
@@ -24,13 +25,16 @@ use crate::{shutdown::Signals, telemetry};
 const EXIT_CODES: &str = "Exit codes: 0 completed, 1 faulted, 2 wrong usage, 3 cancelled, 4 could not be run, \
     5 suspended (somebody has to decide how it goes on)";
 
-/// Run a workflow and wait for its end.
+/// Run a workflow and wait for its end, or take a run in hand.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = EXIT_CODES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Args {
-    /// The workflow's document, YAML or JSON; `-` reads it from standard input.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[command(subcommand)]
+    control: Option<control::Command>,
+    /// The workflow's document, YAML or JSON; `-` reads it from standard input. A file that is called as one of the
+    /// commands is given with its directory, as `./pause`.
+    #[arg(value_name = "FILE", required = true)]
+    file: Option<PathBuf>,
     /// The run's input: JSON, or else text; `-` reads it from standard input.
     #[arg(long, value_name = "FILE|-")]
     input: Option<PathBuf>,
@@ -46,13 +50,18 @@ const WAIT: &str = "30s";
 
 /// Runs the workflow, on the server that is configured or runs already, else on one of its own.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let file = match (args.control, args.file) {
+        (Some(control), _) => return control::carry_out(control).await,
+        (None, Some(file)) => file,
+        (None, None) => return Ok(ExitCode::from(2)),
+    };
     let stdin = Path::new("-");
-    if args.file == stdin && args.input.as_deref() == Some(stdin) {
+    if file == stdin && args.input.as_deref() == Some(stdin) {
         output::note("openclaw: the document and the input cannot both be standard input");
         return Ok(ExitCode::from(2));
     }
     let start = StartRun {
-        definition: Some(Value::String(read(&args.file)?)),
+        definition: Some(Value::String(read(&file)?)),
         input: args.input.as_deref().map(read).transpose()?.map(value),
         ..StartRun::default()
     };
@@ -79,7 +88,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The text of a file, or of standard input.
-fn read(path: &Path) -> anyhow::Result<String> {
+pub(super) fn read(path: &Path) -> anyhow::Result<String> {
     if path == Path::new("-") {
         let mut text = String::new();
         std::io::stdin().lock().read_to_string(&mut text).context("standard input cannot be read as text")?;
@@ -89,7 +98,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
 }
 
 /// JSON where it is JSON, else the text itself.
-fn value(text: String) -> Value {
+pub(super) fn value(text: String) -> Value {
     serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
@@ -140,7 +149,7 @@ async fn call(client: &Client, start: &StartRun, key: &str) -> Result<Run, Error
 }
 
 /// A key that nobody has used: 128 random bits.
-fn fresh_key() -> anyhow::Result<String> {
+pub(super) fn fresh_key() -> anyhow::Result<String> {
     let mut bits = [0_u8; 16];
     #[expect(clippy::disallowed_methods, reason = "made at the edge, and never part of a decision")]
     getrandom::fill(&mut bits).context("no random bytes")?;

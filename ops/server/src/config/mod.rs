@@ -3,14 +3,17 @@
 //! The environment names a field by its path: `OPENCLAW_SERVER__MAX_CONNECTIONS=200`. Unknown keys are refused with
 //! their path, so that a typing error is not a setting that silently does nothing.
 
+mod containers;
 mod environment;
 mod limits;
 mod log;
 mod projection;
 mod runtime;
 mod sandbox;
+mod secrets;
 mod server;
 mod telemetry;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 
@@ -21,14 +24,17 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
-pub(crate) use environment::Environment;
+pub(crate) use containers::Containers;
+pub(crate) use environment::{Environment, Given};
 pub(crate) use limits::Limits;
 pub(crate) use log::Log;
 pub(crate) use projection::Projection;
 pub(crate) use runtime::Runtime;
 pub(crate) use sandbox::Sandbox;
+pub(crate) use secrets::Secrets;
 pub(crate) use server::Server;
 pub(crate) use telemetry::{LogFormat, Telemetry};
+pub(crate) use webhooks::Webhooks;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,10 +53,19 @@ pub(crate) struct Config {
     pub(crate) runtime: Runtime,
     /// See [`Sandbox`].
     pub(crate) sandbox: Sandbox,
+    /// See [`Containers`].
+    pub(crate) containers: Containers,
+    /// See [`Secrets`].
+    pub(crate) secrets: Secrets,
+    /// See [`Webhooks`].
+    pub(crate) webhooks: Webhooks,
     /// See [`Limits`].
     pub(crate) limits: Limits,
     /// See [`Telemetry`].
     pub(crate) telemetry: Telemetry,
+    /// What the environment has that is no setting, and is printed nowhere.
+    #[serde(skip)]
+    pub(crate) given: Given,
 }
 
 /// Why there is no configuration.
@@ -121,7 +136,8 @@ impl Config {
         for variable in environment.overrides().iter().chain(flags) {
             figment = figment.merge(variable);
         }
-        let config: Self = figment.extract().map_err(|error| Error::Invalid(explain(&error)))?;
+        let mut config: Self = figment.extract().map_err(|error| Error::Invalid(explain(&error)))?;
+        config.given = environment.given();
         config.check()?;
         Ok(config)
     }
@@ -134,8 +150,12 @@ impl Config {
             projection: Projection::default(),
             runtime: Runtime::default(),
             sandbox: Sandbox::default(),
+            containers: Containers::default(),
+            secrets: Secrets::default(),
+            webhooks: Webhooks::default(),
             limits: Limits::default(),
             telemetry: Telemetry::default(),
+            given: Given::default(),
         }
     }
 
@@ -151,6 +171,10 @@ impl Config {
             ("runtime.expression_workers", self.runtime.expression_workers as u64),
             ("runtime.tasks_per_run", u64::from(self.runtime.tasks_per_run)),
             ("runtime.events_per_step", self.runtime.events_per_step as u64),
+            ("webhooks.attempts", u64::from(self.webhooks.attempts)),
+            ("webhooks.timeout", self.webhooks.timeout.0.as_millis() as u64),
+            ("containers.memory_bytes", self.containers.memory_bytes),
+            ("containers.processes", self.containers.processes),
             ("limits.body_bytes", self.limits.body_bytes as u64),
             ("limits.batch", self.limits.batch as u64),
             ("limits.in_flight", self.limits.in_flight as u64),
