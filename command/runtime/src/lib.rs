@@ -5,10 +5,13 @@
 
 pub mod effects;
 pub mod evaluator;
+mod index;
+pub mod lifecycle;
 pub mod metrics;
-mod open_runs;
+mod schedule;
 mod supervisor;
+pub mod webhooks;
 mod worker;
 
-pub use open_runs::OpenRuns;
+pub use index::OpenRuns;
 pub use supervisor::{Parts, Runtime};

@@ -126,6 +126,7 @@ impl World {
             ids: ids.clone(),
             secrets: Arc::new(openclaw_ports::secrets::NoSecrets),
             limits: Limits::default(),
+            max_active_runs: None,
         };
         let (runtime, carry_out) = Runtime::new(parts, commits.into_iter().next().unwrap(), open);
         let mut tasks = JoinSet::new();

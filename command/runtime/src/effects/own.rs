@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use openclaw_core::run::{Command, End};
+use openclaw_core::run::{Command, End, State, Status};
 use openclaw_gateway::{
-    Definitions, Ends, Sequencer, Service,
+    Definitions, Sequencer, Service,
     definitions::Missing,
     rpc::{
         self, Commands,
@@ -26,7 +26,6 @@ use openclaw_ports::EffectOutcome;
 use openclaw_workflow::error;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 /// Starts child runs and calls our own commands.
 pub struct OwnEffects<L> {
@@ -36,15 +35,13 @@ pub struct OwnEffects<L> {
     pub sequencer: Sequencer,
     /// What children execute.
     pub definitions: Arc<Definitions<L>>,
-    /// Tells when a child ends.
-    pub ends: Arc<Ends>,
     /// Carries the session commands out.
     pub service: Arc<Service<L>>,
 }
 
 impl<L: EventLog> OwnEffects<L> {
-    /// Starts the child run, or finds it started, and waits for its end if the request says so. When `cancel` fires,
-    /// the child is asked to stop.
+    /// Starts the child run, or finds it started, and gives its outcome if it has ended or is not waited for. None if it
+    /// goes on: look again when it ends.
     ///
     /// # Errors
     /// The child's error, or a configuration error when there is no such workflow.
@@ -53,32 +50,30 @@ impl<L: EventLog> OwnEffects<L> {
         parent: RunId,
         task: TaskId,
         request: &RunRequest,
-        cancel: CancellationToken,
-    ) -> EffectOutcome {
-        self.start(parent, task, request).await?;
+    ) -> Result<Option<EffectOutcome>, WorkflowError> {
+        let known = self.child(request.run).await?;
+        if known.status() == Status::Unknown {
+            self.start(parent, task, request).await?;
+        }
         if !request.wait {
-            return Ok(json!({ "runId": request.run }));
+            return Ok(Some(Ok(json!({ "runId": request.run }))));
         }
-        let mut ended = self.ends.watch(request.run);
-        loop {
-            let folded = runs::fold(&*self.log, request.run).await.map_err(|refused| failed(&refused))?;
-            match folded.state.end {
-                Some(End::Completed(output)) => return Ok((*output).clone()),
-                Some(End::Faulted(error)) => return Err(error),
-                Some(End::Cancelled(_)) => {
-                    return Err(error::runtime(format!("the child run {} was cancelled", request.run)));
-                }
-                None => {}
+        // It may have ended between the look and now; its end is told to whoever looks from here on.
+        let end = match known.end {
+            Some(end) => Some(end),
+            None => self.child(request.run).await?.end,
+        };
+        Ok(end.map(|end| match end {
+            End::Completed(output) => Ok((*output).clone()),
+            End::Faulted(error) => Err(error),
+            End::Cancelled(_) => {
+                Err(error::runtime(format!("the child run {} was cancelled", request.run)))
             }
-            let cancelled = tokio::select! {
-                _ = ended.wait_for(|ended| *ended) => false,
-                () = cancel.cancelled() => true,
-            };
-            if cancelled {
-                self.stop(request.run).await;
-                return Err(error::runtime("cancelled".into()));
-            }
-        }
+        }))
+    }
+
+    async fn child(&self, run: RunId) -> Result<State, WorkflowError> {
+        Ok(runs::fold(&*self.log, run).await.map_err(|refused| failed(&refused))?.state)
     }
 
     async fn start(
@@ -87,12 +82,6 @@ impl<L: EventLog> OwnEffects<L> {
         task: TaskId,
         request: &RunRequest,
     ) -> Result<(), WorkflowError> {
-        // Of the run and not of the effect's key: each attempt of a `try` has a child of its own under the same key.
-        let id = keyed_command(&Actor::RUNTIME, &format!("start/{}", request.run));
-        let digest = CommandDigest(id.0);
-        if self.sequencer.recall(id, digest).await.map_err(|refused| failed(&refused))?.is_some() {
-            return Ok(());
-        }
         let (workflow, _) = self
             .definitions
             .startable(&request.namespace, &request.name, Some(&request.version))
@@ -105,11 +94,13 @@ impl<L: EventLog> OwnEffects<L> {
             parent: Some(ParentTask { run: parent, task, close: request.close }),
             ..RunStarted::new(workflow, request.input.clone())
         };
+        let id = keyed_command(&Actor::RUNTIME, &format!("start/{}", request.run));
         let submission = Submission {
             stream: StreamId::run(request.run),
             command: Command::Start(started).into(),
+            // Of the run and not of the effect's key: each attempt of a `try` has a child of its own under the same key.
             id,
-            digest,
+            digest: CommandDigest(id.0),
             keyed: true,
             expected: Default::default(),
             actor: Actor::RUNTIME,
@@ -117,25 +108,6 @@ impl<L: EventLog> OwnEffects<L> {
         };
         self.sequencer.submit_patiently(submission).await.map_err(|refused| failed(&refused))?;
         Ok(())
-    }
-
-    async fn stop(&self, run: RunId) {
-        let command =
-            Command::Cancel { reason: Some("the task that waited for it was cancelled".into()), kill: false };
-        let submission = Submission {
-            stream: StreamId::run(run),
-            command: command.into(),
-            id: keyed_command(&Actor::RUNTIME, &format!("cancel/{run}")),
-            digest: CommandDigest([0; 16]),
-            keyed: true,
-            expected: Default::default(),
-            actor: Actor::RUNTIME,
-            causality: Causality { causation: None, correlation: Some(run.0) },
-        };
-        if let Err(refused) = self.sequencer.submit_patiently(submission).await {
-            // A child that has ended by itself needs no stopping.
-            tracing::debug!(%run, %refused, "a child run was not cancelled");
-        }
     }
 
     /// Calls one of our own commands.

@@ -20,7 +20,7 @@ use openclaw_model::{
     envelope::Causality,
     event::run::{Intent, Request},
 };
-use openclaw_ports::{Clock, Effects, Ids, Performing};
+use openclaw_ports::{Beginning, Clock, Effects, Ids, Performing};
 use openclaw_runtime::{OpenRuns, Parts, Runtime, effects::OwnEffects, evaluator::JqEvaluator};
 use openclaw_workflow::stepper::Limits;
 use serde_json::{Value, json};
@@ -57,21 +57,23 @@ struct Routed {
 impl Effects for Routed {
     fn perform<'a>(
         &'a self,
-        run: RunId,
+        _: RunId,
         task: TaskId,
         intent: &'a Intent,
         cancel: CancellationToken,
     ) -> Performing<'a> {
         Box::pin(async move {
-            match &intent.request {
-                Request::Run(request) => self.own.run(run, task, request, cancel).await,
-                _ => {
-                    tokio::select! {
-                        outcome = self.port.perform(task, intent) => outcome,
-                        () = cancel.cancelled() => Err(openclaw_workflow::error::runtime("cancelled".into())),
-                    }
-                }
+            tokio::select! {
+                outcome = self.port.perform(task, intent) => outcome,
+                () = cancel.cancelled() => Err(openclaw_workflow::error::runtime("cancelled".into())),
             }
+        })
+    }
+
+    fn begin<'a>(&'a self, run: RunId, task: TaskId, intent: &'a Intent) -> Beginning<'a> {
+        Box::pin(async move {
+            let Request::Run(request) = &intent.request else { panic!("only child runs are begun: {intent:?}") };
+            self.own.run(run, task, request).await.unwrap_or_else(|error| Some(Err(error)))
         })
     }
 }
@@ -127,7 +129,6 @@ impl World {
             log: log.clone(),
             sequencer: sequencer.clone(),
             definitions: definitions.clone(),
-            ends: ends.clone(),
             service,
         };
         let scratch = tempfile::tempdir().unwrap();
@@ -142,6 +143,7 @@ impl World {
             clock,
             ids,
             secrets: Arc::new(openclaw_ports::secrets::NoSecrets),
+            max_active_runs: None,
             limits: Limits::default(),
         };
         let (runtime, carry_out) = Runtime::new(parts, commits.into_iter().next().unwrap(), open);

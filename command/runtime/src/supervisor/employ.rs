@@ -1,0 +1,112 @@
+//! Giving runs workers, and taking leave of them.
+
+use std::cmp::Reverse;
+
+use openclaw_log::EventLog;
+use openclaw_model::RunId;
+use tokio::sync::mpsc;
+
+use super::{Stage, Supervisor, Timer};
+use crate::{
+    metrics,
+    worker::{Brief, Exit, Poke, Pokes, Worker},
+};
+
+impl<L: EventLog> Supervisor<L> {
+    /// Tells a run what came for it; gives it a worker first if it has none.
+    pub(super) fn poke(&mut self, run: RunId, poke: Poke) {
+        match self.running.get(&run) {
+            // A worker that is leaving hands its unread pokes back.
+            Some(pokes) => drop(pokes.send(poke)),
+            // The new worker folds the run and is told what waits for it.
+            None => self.employ(run, false),
+        }
+    }
+
+    /// Gives a run a worker, unless it has one, may not begin yet, or has to wait for a place.
+    pub(super) fn employ(&mut self, run: RunId, recovered: bool) {
+        if *self.stage.borrow() != Stage::Running || self.running.contains_key(&run) {
+            return;
+        }
+        let Some(open) = self.open.run(run) else { return };
+        if !self.open.admits(run) {
+            // A run that waited for its time may find room now.
+            let key = open.more.as_ref().and_then(|more| more.concurrency.as_ref());
+            if let Some(key) = key.map(|bound| bound.key.clone()) {
+                self.admit(&key);
+            }
+            return;
+        }
+        if self.parts.max_active_runs.is_some_and(|most| self.running.len() >= most.max(1)) {
+            let priority = open.more.as_ref().map_or(0, |more| more.priority);
+            self.turn += 1;
+            let (place, recovers) = self.queued.entry(run).or_insert(((Reverse(priority), self.turn), false));
+            *recovers |= recovered;
+            self.queue.insert(*place, run);
+            metrics::queued(self.queue.len());
+            return;
+        }
+        self.open.employ(run);
+        let (sender, pokes) = mpsc::unbounded_channel();
+        self.running.insert(run, sender);
+        let brief = Brief {
+            recovered,
+            elsewhere: self.open.elsewhere(run),
+            deliveries: self.open.deliveries(run).into(),
+        };
+        let worker = Worker::new(self.parts.clone(), run, self.stage.clone(), self.handled.clone());
+        self.workers.spawn(async move {
+            let (exit, pokes) = worker.run(pokes, brief).await;
+            (run, exit, pokes)
+        });
+    }
+
+    /// Lets runs of a concurrency key begin, as many as there is room for.
+    pub(super) fn admit(&mut self, key: &str) {
+        let now = self.parts.clock.now();
+        for run in self.open.let_in(key, now) {
+            self.employ(run, false);
+        }
+    }
+
+    pub(super) fn dismiss(&mut self, left: Result<(RunId, Exit, Pokes), tokio::task::JoinError>) {
+        match left {
+            Ok((run, exit, pokes)) => self.leave(run, exit, pokes),
+            Err(error) => {
+                // Which run it was is not known any more, so all without a living worker are looked at.
+                tracing::error!(%error, "a worker panicked");
+                self.running.retain(|_, pokes| !pokes.is_closed());
+            }
+        }
+        while self.parts.max_active_runs.is_some_and(|most| self.running.len() < most.max(1))
+            && let Some((_, run)) = self.queue.pop_first()
+        {
+            let recovered = self.queued.remove(&run).is_some_and(|(_, recovered)| recovered);
+            metrics::queued(self.queue.len());
+            self.employ(run, recovered);
+        }
+    }
+
+    fn leave(&mut self, run: RunId, exit: Exit, mut pokes: Pokes) {
+        self.running.remove(&run);
+        match exit {
+            Exit::Ended => {
+                // Open in spite of that: it was retried at once.
+                if self.open.run(run).is_some() && pokes.try_recv().is_ok() {
+                    self.employ(run, true);
+                }
+            }
+            Exit::Stopped(reason) => tracing::warn!(%run, reason, "a run was left where it stands"),
+            Exit::Parked { version, due } => {
+                if pokes.try_recv().is_ok() {
+                    self.employ(run, false);
+                } else {
+                    self.open.park(run, version, due);
+                    if let Some(due) = due {
+                        self.due.insert((due, Timer::Run(run)));
+                    }
+                }
+            }
+        }
+    }
+}
