@@ -1,5 +1,6 @@
 //! Errors in the form of the specification, with its standard types (dsl-reference, "Standard Error Types").
 
+pub use openclaw_core::run::CANCELLED;
 use openclaw_model::event::run::WorkflowError;
 
 pub(crate) const TYPES: &str = "https://serverlessworkflow.io/spec/1.0.0/errors/";
@@ -43,10 +44,6 @@ pub fn authorization(detail: String) -> WorkflowError {
 pub fn authentication(detail: String) -> WorkflowError {
     standard("authentication", 401, "Authentication Error", detail)
 }
-
-/// The type of the error that a cancelled run raises in those `try` tasks that name it, to compensate. No part of the
-/// specification.
-pub const CANCELLED: &str = "urn:openclaw:error:cancelled";
 
 /// The run is being cancelled, for this reason.
 #[must_use]

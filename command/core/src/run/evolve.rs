@@ -62,8 +62,9 @@ impl State {
                 }
             }
             RunEvent::EffectRedispatched(data) => {
-                if let Some(Phase::Effect { dispatch, .. }) = self.phase_mut(data.task) {
+                if let Some(Phase::Effect { dispatch, unknown, .. }) = self.phase_mut(data.task) {
                     *dispatch = data.dispatch;
+                    *unknown = false;
                 }
             }
             RunEvent::EffectUnknown(data) => {
@@ -71,7 +72,7 @@ impl State {
                     *unknown = true;
                 }
             }
-            RunEvent::EffectReconciled(data) => self.reconcile(data.task, &data.resolution),
+            RunEvent::EffectReconciled(data) => self.reconcile(data.task, &data.resolution, at),
             RunEvent::TaskHeld(data) => self.hold(data),
             RunEvent::Retried(data) => self.retry(data, at),
             RunEvent::EventEmitted(_) => {}
@@ -108,7 +109,8 @@ impl State {
                 self.shift_timers(data.shift_ms);
             }
             RunEvent::CancelRequested(data) => {
-                self.cancel = Some(Cancel { reason: data.reason.clone(), kill: data.kill });
+                let earlier = self.cancel.take().and_then(|cancel| cancel.reason);
+                self.cancel = Some(Cancel { reason: data.reason.clone().or(earlier), kill: data.kill });
             }
             RunEvent::Completed(data) => self.finish(End::Completed(Arc::new(data.output.clone()))),
             RunEvent::Faulted(data) => self.finish(End::Faulted(data.error.clone())),
@@ -156,48 +158,56 @@ impl State {
     /// Lets a failed task go on where it stood if what it did so far is worth keeping, else lets it start anew.
     fn put_back(&mut self, id: TaskId, at: Timestamp) {
         let Some(task) = self.tasks.get_mut(&id) else { return };
+        let parent = task.parent;
         if let Phase::Held { before, .. } = &task.phase {
             task.phase = (**before).clone();
         }
         if task.keeps_its_place() {
             // With all of its time, which may be what it ran out of.
-            task.deadline = task.deadline.map(|limit| at.plus_millis(limit.millis_since(task.started_at)));
+            task.allow_all_its_time(at);
             if let Phase::Branches { outputs, started, .. } = &mut task.phase {
                 // Its branches were stopped with it; those without an output start anew.
                 *started = outputs.iter().map(Option::is_some).collect();
             }
-            return;
-        }
-        let Some(task) = self.tasks.remove(&id) else { return };
-        if let Some(Phase::Branches { started, .. }) = task.parent.and_then(|parent| self.phase_mut(parent))
-            && let Some(started) = branch_index(&task.reference).and_then(|index| started.get_mut(index))
-        {
-            *started = false;
-        }
-        if let Some(scope) = self.scope_mut(task.parent) {
-            scope.open = scope.open.saturating_sub(1);
-            // The same round again, so that its effects keep their keys.
-            if let Some(visits) = scope.visits.get_mut(&task.name) {
-                *visits = visits.saturating_sub(1);
+        } else {
+            let reference = task.reference.clone();
+            if let Some((Phase::Branches { started, .. }, index)) = self.branch_of(parent, &reference)
+                && let Some(started) = started.get_mut(index)
+            {
+                *started = false;
             }
-            scope.again = Some(Again { reference: task.reference, raw_input: task.raw_input });
+            self.close(id, Err(None));
+        }
+        self.restart_attempts(Some(id), at);
+        self.restart_attempts(parent, at);
+    }
+
+    /// Gives the attempts that a task belongs to all of their time again.
+    fn restart_attempts(&mut self, task: Option<TaskId>, at: Timestamp) {
+        let mut next = task;
+        while let Some(task) = next.and_then(|id| self.tasks.get_mut(&id)) {
+            if let Phase::Trying { since, .. } = &mut task.phase {
+                *since = at;
+            }
+            next = task.parent;
         }
     }
 
-    fn reconcile(&mut self, task: TaskId, resolution: &Resolution) {
-        let Some(phase) = self.phase_mut(task) else { return };
+    fn reconcile(&mut self, id: TaskId, resolution: &Resolution, at: Timestamp) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
         match resolution {
             Resolution::NotDone => {
-                if let Phase::Effect { dispatch, unknown, .. } = phase {
+                if let Phase::Effect { dispatch, unknown, .. } = &mut task.phase {
                     *dispatch += 1;
                     *unknown = false;
                 }
+                task.allow_all_its_time(at);
             }
             Resolution::Succeeded { output } => {
-                *phase = Phase::Answered { outcome: Ok(Arc::new(output.clone())) };
+                task.phase = Phase::Answered { outcome: Ok(Arc::new(output.clone())) };
             }
             Resolution::Failed { error } => {
-                *phase = Phase::Answered { outcome: Err(Arc::new(error.clone())) };
+                task.phase = Phase::Answered { outcome: Err(Arc::new(error.clone())) };
             }
         }
     }
@@ -217,9 +227,17 @@ impl State {
 
     /// Moves all time limits on.
     fn shift_deadlines(&mut self, millis: u64) {
-        let limits = self.tasks.values_mut().filter_map(|task| task.deadline.as_mut());
-        for limit in limits.chain(self.deadline.as_mut()) {
+        if let Some(limit) = &mut self.deadline {
             *limit = limit.plus_millis(millis);
+        }
+        for task in self.tasks.values_mut() {
+            if let Some(limit) = &mut task.deadline {
+                *limit = limit.plus_millis(millis);
+            }
+            // The limit of an attempt is counted from here.
+            if let Phase::Trying { since, .. } = &mut task.phase {
+                *since = since.plus_millis(millis);
+            }
         }
     }
 
@@ -245,13 +263,14 @@ impl State {
         attempt: u32,
         at: Timestamp,
     ) {
+        if let Some((Phase::Branches { started, .. }, index)) = self.branch_of(parent, reference) {
+            if let Some(started) = started.get_mut(index) {
+                *started = true;
+            }
+            return;
+        }
         let Some(task) = parent.and_then(|id| self.tasks.get_mut(&id)) else { return };
         match &mut task.phase {
-            Phase::Branches { started, .. } => {
-                if let Some(started) = branch_index(reference).and_then(|index| started.get_mut(index)) {
-                    *started = true;
-                }
-            }
             Phase::Loop { index, .. } if *index != iteration => {
                 *index = iteration;
                 // The next iteration begins with the first task again; its input was the output of the last.
@@ -329,14 +348,27 @@ impl State {
         }
         match outcome {
             Ok((output, then)) => self.record(task.parent, &task.name, &task.reference, output, then),
-            Err(Some(error)) => {
-                if let Some(scope) = self.scope_mut(task.parent) {
+            Err(error) => {
+                let Some(scope) = self.scope_mut(task.parent) else { return };
+                // The same round again, so that its effects keep their keys.
+                if let Some(visits) = scope.visits.get_mut(&task.name) {
+                    *visits = visits.saturating_sub(1);
+                }
+                scope.again = Some(Again { reference: task.reference, raw_input: task.raw_input });
+                if let Some(error) = error {
                     // The first error of a scope is the one that is handled.
                     scope.fault.get_or_insert(error);
                 }
             }
-            Err(None) => {}
         }
+    }
+
+    /// The phase of the `fork` that is `parent`, if it is one, and which of its branches has this reference.
+    fn branch_of(&mut self, parent: Option<TaskId>, reference: &str) -> Option<(&mut Phase, usize)> {
+        let fork = self.tasks.get_mut(&parent?)?;
+        let branch = reference.strip_prefix(fork.reference.as_str())?.strip_prefix("/fork/branches/")?;
+        let index = branch.split('/').next()?.parse().ok()?;
+        matches!(fork.phase, Phase::Branches { .. }).then_some((&mut fork.phase, index))
     }
 
     /// Notes in the scope of `parent` that a child ended well.
@@ -348,11 +380,10 @@ impl State {
         output: Arc<Value>,
         then: Flow,
     ) {
-        if let Some(Phase::Branches { outputs, .. }) = parent.and_then(|id| self.phase_mut(id)) {
-            let slot = branch_index(reference).and_then(|index| outputs.get_mut(index));
-            if let Some(slot) = slot {
-                *slot = Some(output.clone());
-            }
+        if let Some((Phase::Branches { outputs, .. }, index)) = self.branch_of(parent, reference)
+            && let Some(slot) = outputs.get_mut(index)
+        {
+            *slot = Some(output.clone());
         }
         if let Some(scope) = self.scope_mut(parent) {
             scope.last = Some(Ended { name: name.into(), reference: reference.into(), output, then });
@@ -364,9 +395,4 @@ impl State {
         self.root = Scope::default();
         self.end = Some(end);
     }
-}
-
-/// The index of a branch from its reference, `.../fork/branches/<index>/<name>`.
-fn branch_index(reference: &str) -> Option<usize> {
-    reference.rsplit('/').nth(1).and_then(|index| index.parse().ok())
 }

@@ -23,7 +23,8 @@ use serde_json::Value;
 
 pub use pending::{Pending, pending};
 pub use state::{
-    Again, BeforeFault, Cancel, End, Ended, Listening, Paused, Phase, Scope, Signal, State, Status, Task,
+    Again, BeforeFault, CANCELLED, Cancel, End, Ended, Listening, Paused, Phase, Scope, Signal, State,
+    Status, Task,
 };
 
 use crate::{Decider, Facts};

@@ -28,8 +28,8 @@ pub enum Pending {
 }
 
 /// Everything the shell owes the run in `state`: all effects whose outcome is missing, the earliest time at which
-/// something is due, and a step if the run can take one now. Nothing for a run that has ended, and a step only for one
-/// that is paused and asked to stop.
+/// something is due, and a step if the run can take one now. Nothing for a run that has ended or is paused; of one that
+/// was asked to stop only what compensates, for the rest is stopped with the next step.
 #[must_use]
 pub fn pending(state: &State) -> Vec<Pending> {
     let mut work = Vec::new();
@@ -43,17 +43,29 @@ pub fn pending(state: &State) -> Vec<Pending> {
     if state.paused.is_some() && state.cancel.is_none() {
         return work;
     }
-    let mut due = state.deadline;
-    let mut earlier = |at: Timestamp| due = Some(due.map_or(at, |known| known.min(at)));
-    let mut step = state.cancel.is_some();
-    match (&state.input, state.not_before) {
-        (None, Some(at)) => earlier(at),
-        (None, None) => step = true,
-        (Some(_), _) => step |= can_move(&state.root),
+    let mut due = None;
+    let mut earlier = |at: Timestamp| due = Some(due.map_or(at, |known: Timestamp| known.min(at)));
+    let mut step = false;
+    match (&state.cancel, &state.input, state.not_before) {
+        (Some(cancel), ..) => step = cancel.kill || state.tasks.is_empty(),
+        (None, None, Some(at)) => earlier(at),
+        (None, None, None) => step = true,
+        (None, Some(_), _) => step = can_move(&state.root),
+    }
+    if state.cancel.is_none()
+        && let Some(deadline) = state.deadline
+    {
+        earlier(deadline);
     }
     for (id, task) in &state.tasks {
-        if let Some(deadline) = task.deadline {
-            earlier(deadline);
+        if state.cancel.is_some() && !state.compensates(*id) {
+            step |= task.scope.open == 0;
+            continue;
+        }
+        if let Some(limit) = task.limit()
+            && !task.is_compensation()
+        {
+            earlier(limit);
         }
         match &task.phase {
             Phase::Effect { intent, dispatch, unknown: false } => {

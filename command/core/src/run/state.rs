@@ -298,7 +298,31 @@ pub enum Phase {
     },
 }
 
+/// The type of the error that a cancelled run raises in those `try` tasks that name it, to compensate. No part of the
+/// specification.
+pub const CANCELLED: &str = "urn:openclaw:error:cancelled";
+
 impl Task {
+    /// When it times out; never while it only waits for somebody to decide, or for the next step.
+    #[must_use]
+    pub fn limit(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Effect { unknown: true, .. } | Phase::Held { .. } | Phase::Answered { .. } => None,
+            _ => self.deadline,
+        }
+    }
+
+    /// Whether it is a `try` whose `catch` undoes what was done, because the run is being cancelled.
+    #[must_use]
+    pub fn is_compensation(&self) -> bool {
+        matches!(&self.phase, Phase::Catching { error } if error.r#type == CANCELLED)
+    }
+
+    /// Gives it its whole time limit again, which may be what it ran out of.
+    pub(super) fn allow_all_its_time(&mut self, at: Timestamp) {
+        self.deadline = self.deadline.map(|limit| at.plus_millis(limit.millis_since(self.started_at)));
+    }
+
     /// Whether what it did so far would be lost if it were started anew.
     pub(super) fn keeps_its_place(&self) -> bool {
         match &self.phase {
@@ -362,6 +386,19 @@ impl State {
             }
         }
         if waiting && !busy { Status::Waiting } else { Status::Running }
+    }
+
+    /// Whether `id` is a `try` that compensates, or lies below one.
+    #[must_use]
+    pub fn compensates(&self, id: TaskId) -> bool {
+        let mut at = Some(id);
+        while let Some(task) = at.and_then(|id| self.tasks.get(&id)) {
+            if task.is_compensation() {
+                return true;
+            }
+            at = task.parent;
+        }
+        false
     }
 
     /// The scope of `parent`; the top-level scope for none.

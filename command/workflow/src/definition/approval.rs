@@ -148,10 +148,8 @@ fn outcome<'d>(
             let assignees = reader.optional(fields.get("assignees"), names);
             let roles = reader.optional(fields.get("roles"), names);
             let after = reader.optional(fields.get("after"), Reader::duration);
-            let to = Deciders {
-                assignees: assignees?.unwrap_or_default(),
-                roles: roles?.unwrap_or_default(),
-            };
+            let to =
+                Deciders { assignees: assignees?.unwrap_or_default(), roles: roles?.unwrap_or_default() };
             if to.assignees.is_empty() && to.roles.is_empty() {
                 reader.report(code::MISSING_FIELD, &escalate.path, "say to whom: `assignees` or `roles`");
                 return None;

@@ -80,8 +80,18 @@ fn required<'d>(reader: &mut Reader<'d>, fields: &Fields<'d>, name: &str) -> Opt
 /// The properties of `oauth2` and `oidc`, each checked, and then taken as a whole.
 fn oauth2<'d>(reader: &mut Reader<'d>, node: &Node<'d>, oidc: bool) -> Option<AuthenticationTemplate> {
     let known = [
-        "authority", "grant", "client", "request", "issuers", "scopes", "audiences", "username", "password",
-        "subject", "actor", "endpoints",
+        "authority",
+        "grant",
+        "client",
+        "request",
+        "issuers",
+        "scopes",
+        "audiences",
+        "username",
+        "password",
+        "subject",
+        "actor",
+        "endpoints",
     ];
     let fields = reader.object(node, if oidc { &known[..11] } else { &known })?;
     let mut good = required(reader, &fields, "authority").is_some();

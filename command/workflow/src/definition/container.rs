@@ -17,7 +17,15 @@ pub(super) fn read<'d>(
     class: Option<EffectClass>,
 ) -> Option<Container> {
     let known = [
-        "image", "name", "command", "ports", "volumes", "environment", "stdin", "arguments", "lifetime",
+        "image",
+        "name",
+        "command",
+        "ports",
+        "volumes",
+        "environment",
+        "stdin",
+        "arguments",
+        "lifetime",
         "pullPolicy",
     ];
     let fields = reader.object(node, &known)?;

@@ -87,9 +87,9 @@ pub struct Filter {
 /// A correlation.
 #[derive(Debug)]
 pub struct Correlation {
-    /// Takes the value out of the event; evaluated over its data for `read: data`, else over the whole event.
+    /// Takes the value out of the event; evaluated over the whole of it.
     pub from: Expression,
-    /// What the value has to be; the first value that was taken out if none.
+    /// What the value has to be, evaluated over the input of the task; the first value that was taken out if none.
     pub expect: Option<Template>,
 }
 

@@ -93,10 +93,7 @@ fn filter<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Filter> {
     good.then_some(Filter { interest, attributes, correlations })
 }
 
-fn correlations<'d>(
-    reader: &mut Reader<'d>,
-    node: &Node<'d>,
-) -> Option<BTreeMap<String, Correlation>> {
+fn correlations<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<BTreeMap<String, Correlation>> {
     let mut found = Some(BTreeMap::new());
     for (name, value) in reader.map(node)? {
         let node = node.child(name, value);

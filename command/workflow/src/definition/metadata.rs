@@ -15,11 +15,7 @@ impl<'d> Reader<'d> {
     }
 
     /// `metadata.effect`: how often the task's effect may happen. Only where it can be asked is it `queryable`.
-    pub(super) fn effect_class(
-        &mut self,
-        task: &Fields<'d>,
-        queryable: bool,
-    ) -> Option<Option<EffectClass>> {
+    pub(super) fn effect_class(&mut self, task: &Fields<'d>, queryable: bool) -> Option<Option<EffectClass>> {
         let declared = self.metadata(task, "effect");
         self.optional(declared, |reader, node| {
             let class = reader.word(
@@ -47,9 +43,8 @@ impl<'d> Reader<'d> {
     /// `metadata.onFault`: whether the task waits for somebody to decide when it fails.
     pub(super) fn hold(&mut self, task: &Fields<'d>) -> Option<bool> {
         let declared = self.metadata(task, "onFault");
-        let hold = self.optional(declared, |reader, node| {
-            reader.word(node, &[("pause", true), ("fault", false)])
-        })?;
+        let hold =
+            self.optional(declared, |reader, node| reader.word(node, &[("pause", true), ("fault", false)]))?;
         Some(hold.unwrap_or(false))
     }
 

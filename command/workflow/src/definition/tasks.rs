@@ -83,7 +83,10 @@ pub(super) fn one<'d>(
     if !reader.count_task() {
         return None;
     }
-    let (field, kind) = kind(reader, node)?;
+    let Some((field, kind)) = kind(reader, node) else {
+        common_alone(reader, node, names);
+        return None;
+    };
     let known: Vec<&str> = COMMON.iter().chain(kind.fields).copied().collect();
     let fields = reader.object(node, &known)?;
     let source = reader.source(node);
@@ -113,6 +116,19 @@ pub(super) fn one<'d>(
     };
     check_endless(reader, node, &task)?;
     extension::around(reader, task, field)
+}
+
+/// Reads what is common to all tasks where nothing says what a task does, so that one mistake does not hide others.
+fn common_alone<'d>(reader: &mut Reader<'d>, node: &Node<'d>, names: &[&str]) {
+    let Value::Object(map) = node.value else { return };
+    let written: Vec<&str> = map.keys().map(String::as_str).collect();
+    let Some(fields) = reader.object(node, &written) else { return };
+    reader.optional(fields.get("if"), Reader::expression);
+    for (field, template) in [("input", "from"), ("output", "as"), ("export", "as")] {
+        reader.transform(fields.get(field), template);
+    }
+    reader.timeout(fields.get("timeout"));
+    reader.optional(fields.get("then"), |reader, node| reader.flow(node, names));
 }
 
 /// A task that computes nothing new and always goes back to itself can never end.

@@ -40,7 +40,7 @@ impl Step<'_> {
         }
         let leaves: Vec<TaskId> = self.state.tasks.keys().rev().copied().collect();
         for id in leaves {
-            if self.compensates(id) {
+            if self.state.compensates(id) {
                 if self.compensate(id) {
                     return Unwound::Moved;
                 }
@@ -64,20 +64,14 @@ impl Step<'_> {
 
     /// Moves one task of a compensation. When the `catch` is through, or failed, the `try` is cancelled.
     fn compensate(&mut self, id: TaskId) -> bool {
-        let overdue = self
-            .state
-            .tasks
-            .get(&id)
-            .is_some_and(|open| open.deadline.is_some_and(|deadline| deadline <= self.around.now));
-        if overdue && !self.is_compensation(id) {
-            self.cancel_below(id, CancelReason::TimedOut);
-            self.fault(id, error::timeout("the time limit of the task ran out".into()));
-            return true;
-        }
-        if !self.is_compensation(id) {
+        let Some(open) = self.state.tasks.get(&id) else { return false };
+        if !open.is_compensation() {
+            if open.limit().is_some_and(|limit| limit <= self.around.now) {
+                self.time_out(id);
+                return true;
+            }
             return self.step_task(id);
         }
-        let Some(open) = self.state.tasks.get(&id) else { return false };
         if open.scope.fault.is_some() {
             self.cancel_below(id, CancelReason::Faulted);
         } else if open.scope.open > 0 || self.goes_on(open) {
@@ -92,25 +86,6 @@ impl Step<'_> {
         let Some(task) = self.program.task(&open.reference) else { return false };
         let Body::Try { catch: Catch { tasks: Some(tasks), .. }, .. } = &task.body else { return false };
         super::compose::starts_another(tasks, &open.scope)
-    }
-
-    /// Whether `id` is a `try` that compensates, or lies below one.
-    pub(super) fn compensates(&self, id: TaskId) -> bool {
-        let mut at = Some(id);
-        while let Some(task) = at {
-            if self.is_compensation(task) {
-                return true;
-            }
-            at = self.state.tasks.get(&task).and_then(|open| open.parent);
-        }
-        false
-    }
-
-    fn is_compensation(&self, id: TaskId) -> bool {
-        matches!(
-            self.state.tasks.get(&id).map(|open| &open.phase),
-            Some(Phase::Catching { error }) if error.r#type == error::CANCELLED
-        )
     }
 
     /// What a `try` catches when its run is cancelled; none if it does not ask for it by name.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use openclaw_core::run::{Ended, Phase, Scope, Task as OpenTask};
+use openclaw_core::run::{Phase, Scope, Task as OpenTask};
 use openclaw_model::{
     TaskId, Timestamp,
     event::run::{CancelReason, Flow},
@@ -166,10 +166,27 @@ impl Step<'_> {
                 let spot = Spot { parent: Some(id), ..Spot::TOP };
                 self.start(&tasks.0[index], raw, spot);
             }
-            Next::Exit(output) if exits(&open.scope) => self.finish(id, (*output).clone(), Some(Flow::Exit)),
-            Next::Exit(_) => self.finish(id, (*open.input).clone(), None),
             Next::End(output) => self.finish(id, (*output).clone(), Some(Flow::End)),
+            Next::Exit(output) => {
+                let exits = exits(&open.scope);
+                let output = if exits { output } else { open.input.clone() };
+                // After the extended task, its own directive is handed on; before it there is none.
+                let own = open.parent.and_then(|above| self.state.tasks.get(&above)).and_then(|above| {
+                    let last = above.scope.last.as_ref().filter(|_| self.came_through(above))?;
+                    Some(last.then.clone())
+                });
+                let then = own.unwrap_or(if exits { Flow::Exit } else { Flow::Continue });
+                self.finish(id, (*output).clone(), Some(then));
+            }
         }
+    }
+
+    /// Whether the task in the middle of an extended one has ended.
+    fn came_through(&self, above: &OpenTask) -> bool {
+        let Some(task) = self.program.task(&above.reference) else { return false };
+        let Body::Extended(extended) = &task.body else { return false };
+        let last = above.scope.last.as_ref().map(|last| last.reference.as_str());
+        !extended.before.iter().any(|advice| Some(advice.reference.as_str()) == last) && last.is_some()
     }
 
     fn step_extended(&mut self, id: TaskId, open: &OpenTask, extended: &Extended) {
@@ -182,20 +199,21 @@ impl Step<'_> {
             self.start(children[index], again.raw_input.clone(), spot);
             return;
         }
-        let (next, raw) = match &open.scope.last {
-            None => (0, open.input.clone()),
-            Some(Ended { output, then: then @ (Flow::Exit | Flow::End), .. }) => {
-                let then = (*then == Flow::End).then_some(Flow::End);
-                self.finish(id, (**output).clone(), then);
-                return;
-            }
-            Some(last) => {
-                (at(&last.reference).map_or(children.len(), |index| index + 1), last.output.clone())
-            }
+        let Some(last) = &open.scope.last else {
+            self.start(children[0], open.input.clone(), spot);
+            return;
         };
-        match children.get(next) {
-            Some(child) => self.start(child, raw, spot),
-            None => self.finish(id, (*raw).clone(), None),
+        let output = last.output.clone();
+        match (&last.then, at(&last.reference).and_then(|index| children.get(index + 1))) {
+            (Flow::End, _) => self.finish(id, (*output).clone(), Some(Flow::End)),
+            // What comes before stands in for the task itself.
+            (Flow::Exit, _) if !self.came_through(open) => self.finish(id, (*output).clone(), None),
+            (_, Some(child)) => self.start(child, output, spot),
+            (then, None) => {
+                // A `switch` has directives of its own.
+                let then = (!then.is_continue()).then(|| then.clone());
+                self.finish(id, (*output).clone(), then);
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     Step,
     compose::{Next, exits, next},
-    data::{Place, truthy, validate},
+    data::{Place, validate},
     start::Spot,
 };
 use crate::{
@@ -30,7 +30,7 @@ impl Step<'_> {
         let Phase::Listening(listening) = &open.phase else { return false };
         let Some(task) = self.program.task(&open.reference).cloned() else { return false };
         let Body::Listen(listen) = &task.body else { return false };
-        if listening.complete || self.state.cancel.is_some() && !self.compensates(id) {
+        if listening.complete || self.state.cancel.is_some() && !self.state.compensates(id) {
             return false;
         }
         let Some(consumed) = self.consider(id, open, &task, listen, listening, origin, event) else {
@@ -132,11 +132,12 @@ impl Step<'_> {
         let mut learned = Keys::new();
         for (name, correlation) in &filter.correlations {
             let value = self.evaluate(&correlation.from, event, place)?;
-            if !truthy(&value) && value.is_null() {
+            if value.is_null() {
                 return Ok(None);
             }
             let expected = match (&correlation.expect, known.get(name)) {
-                (Some(expect), _) => Some(self.render(expect, event, place)?),
+                // What is expected is known before the event: it is computed from the task's input.
+                (Some(expect), _) => Some(self.render(expect, place.input.unwrap_or(&Value::Null), place)?),
                 (None, Some(first)) => Some(first.clone()),
                 (None, None) => None,
             };

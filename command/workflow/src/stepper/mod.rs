@@ -78,23 +78,16 @@ fn index(tasks: &Tasks, into: &mut HashMap<String, Arc<Task>>) {
 
 fn index_one(task: &Arc<Task>, into: &mut HashMap<String, Arc<Task>>) {
     into.insert(task.reference.clone(), task.clone());
-    {
-        match &task.body {
-            Body::Do(tasks) | Body::Fork { branches: tasks, .. } => index(tasks, into),
-            Body::For(body) => index(&body.tasks, into),
-            Body::Advice(tasks) => index(tasks, into),
-            Body::Listen(Listen { foreach: Some(ForEach { tasks: Some(tasks), .. }), .. }) => {
-                index(tasks, into)
-            }
-            Body::Extended(extended) => extended.children().for_each(|task| index_one(task, into)),
-            Body::Try { tasks, catch } => {
-                index(tasks, into);
-                if let Some(tasks) = &catch.tasks {
-                    index(tasks, into);
-                }
-            }
-            _ => {}
+    match &task.body {
+        Body::Do(tasks) | Body::Fork { branches: tasks, .. } | Body::Advice(tasks) => index(tasks, into),
+        Body::For(body) => index(&body.tasks, into),
+        Body::Listen(Listen { foreach: Some(ForEach { tasks: Some(tasks), .. }), .. }) => index(tasks, into),
+        Body::Extended(extended) => extended.children().for_each(|task| index_one(task, into)),
+        Body::Try { tasks, catch } => {
+            index(tasks, into);
+            catch.tasks.iter().for_each(|tasks| index(tasks, into));
         }
+        _ => {}
     }
 }
 
@@ -218,7 +211,7 @@ impl Step<'_> {
                 let Some(open) = self.state.tasks.get(&task) else { return };
                 // An outcome for a task that was cancelled meanwhile is of no interest any more.
                 let Phase::Effect { intent, .. } = &open.phase else { return };
-                if self.state.cancel.is_some() && !self.compensates(task) {
+                if self.state.cancel.is_some() && !self.state.compensates(task) {
                     return;
                 }
                 match outcome {
@@ -271,13 +264,19 @@ impl Step<'_> {
 
     /// Takes in what asking about an effect gave.
     fn answered(&mut self, task: TaskId, answer: Result<Option<Value>, WorkflowError>) {
-        let Some(Phase::Effect { dispatch, .. }) = self.state.tasks.get(&task).map(|open| &open.phase) else {
+        let Some(Phase::Effect { dispatch, unknown, .. }) =
+            self.state.tasks.get(&task).map(|open| &open.phase)
+        else {
             return;
         };
-        let dispatch = dispatch + 1;
+        if self.state.cancel.is_some() && !self.state.compensates(task) {
+            return;
+        }
+        let (dispatch, unknown) = (dispatch + 1, *unknown);
         match answer {
             Ok(Some(output)) => self.finish(task, output, None),
             Ok(None) => self.emit(RunEvent::EffectRedispatched(EffectRedispatched { task, dispatch })),
+            Err(_) if unknown => {}
             Err(_) => self.emit(RunEvent::EffectUnknown(EffectUnknown { task })),
         }
     }
@@ -336,19 +335,20 @@ impl Step<'_> {
 
     /// Finds one thing that can move and moves it. Deepest tasks first, so that what ends is seen above.
     fn step_once(&mut self) -> bool {
-        let overdue = self
-            .state
-            .tasks
-            .iter()
-            .find(|(_, task)| task.deadline.is_some_and(|deadline| deadline <= self.around.now))
-            .map(|(id, _)| *id);
-        if let Some(task) = overdue {
-            self.cancel_below(task, CancelReason::TimedOut);
-            self.fault(task, error::timeout("the time limit of the task ran out".into()));
+        let mut tasks = self.state.tasks.iter();
+        let overdue = tasks.find(|(_, task)| task.limit().is_some_and(|limit| limit <= self.around.now));
+        if let Some((task, _)) = overdue {
+            self.time_out(*task);
             return true;
         }
         let candidates: Vec<TaskId> = self.state.tasks.keys().rev().copied().collect();
         candidates.into_iter().any(|task| self.step_task(task)) || self.step_root()
+    }
+
+    /// Ends a task whose time is over, and all below it.
+    fn time_out(&mut self, task: TaskId) {
+        self.cancel_below(task, CancelReason::TimedOut);
+        self.fault(task, error::timeout("the time limit of the task ran out".into()));
     }
 
     /// Cancels every open task, deepest first.

@@ -1,12 +1,12 @@
 //! The runtime variables that an expression sees (dsl, "Runtime expression arguments").
 
-use openclaw_core::run::{Phase, State};
+use openclaw_core::run::{Phase, State, Task as OpenTask};
 use openclaw_model::{TaskId, Timestamp};
 use serde_json::{Value, json};
 
 use super::Program;
 use crate::{
-    definition::{Body, Listen, Task},
+    definition::{Body, Extended, Listen, Task},
     expression::Scope,
 };
 
@@ -82,17 +82,55 @@ impl Variables<'_> {
         None
     }
 
+    /// The extended task that the place is before or after, with its parts.
+    fn extended(&self) -> Option<(&OpenTask, &Extended)> {
+        let mut beside = self.task.is_some_and(|task| matches!(task.body, Body::Advice(_)));
+        let mut at = self.parent;
+        while let Some(open) = at.and_then(|id| self.state.tasks.get(&id)) {
+            match &self.program.task(&open.reference)?.body {
+                Body::Extended(extended) if beside => return Some((open, extended)),
+                Body::Advice(_) => beside = true,
+                _ => {}
+            }
+            at = open.parent;
+        }
+        None
+    }
+
     fn task(&self) -> Value {
+        if let Some((open, extended)) = self.extended() {
+            return beside(open, extended);
+        }
         let Some(task) = self.task else { return Value::Null };
+        let described = match &task.body {
+            Body::Extended(extended) => &extended.task,
+            _ => task,
+        };
         json!({
-            "name": task.name,
-            "reference": task.reference,
-            "definition": *task.source,
+            "name": described.name,
+            "reference": described.reference,
+            "definition": *described.source,
             "input": self.task_raw_input,
             "output": self.task_raw_output,
             "startedAt": self.task_started_at.map(moment),
         })
     }
+}
+
+/// What `$task` is to the tasks of an extension: the task that they extend, with the fields of its definition beside
+/// what every `$task` has (dsl-reference, the examples of "Extension").
+fn beside(open: &OpenTask, extended: &Extended) -> Value {
+    let task = &extended.task;
+    let last = open.scope.last.as_ref();
+    let last = last.filter(|last| !extended.before.iter().any(|advice| advice.reference == last.reference));
+    let mut value = (*task.source).clone();
+    value["name"] = json!(task.name);
+    value["reference"] = json!(task.reference);
+    value["definition"] = (*task.source).clone();
+    value["input"] = (*open.raw_input).clone();
+    value["output"] = last.map(|last| (*last.output).clone()).unwrap_or_default();
+    value["startedAt"] = moment(open.started_at);
+    value
 }
 
 impl Scope for Variables<'_> {
