@@ -1,5 +1,6 @@
 //! The command line: data on standard output, everything else on standard error.
 
+mod approvals;
 mod connect;
 mod event;
 mod log;
@@ -35,6 +36,9 @@ enum Command {
     Serve(serve::Args),
     /// Run a workflow and wait for its end.
     Run(run::Args),
+    /// List, show and decide what people are asked.
+    #[command(subcommand)]
+    Approvals(approvals::Command),
     /// Publish events.
     #[command(subcommand)]
     Event(event::Command),
@@ -94,6 +98,7 @@ impl Cli {
         let done = match self.command {
             Command::Serve(args) => serve::serve(args).await,
             Command::Run(args) => run::run(args).await,
+            Command::Approvals(command) => approvals::carry_out(command).await,
             Command::Event(command) => event::carry_out(command).await,
             Command::Log(command) => log::carry_out(command).await,
             Command::Status(args) => status::status(args).await,
@@ -135,6 +140,9 @@ mod tests {
             "openclaw run reconcile 0199b3a0-6a3e-7c3a-9d52-5f0f3b7d8a10 4 --not-done",
             "openclaw event publish --type t --source /s --id 1",
             "openclaw event publish -",
+            "openclaw approvals list --assignee ada --role r --all --json",
+            "openclaw approvals show 0199b3a06a3e7c3a9d525f0f3b7d8a10",
+            "openclaw approvals decide 0199b3a06a3e7c3a9d525f0f3b7d8a10 approve --by ada --role r --comment c",
             "openclaw log verify --data d",
             "openclaw log export --data d",
             "openclaw log export --data d --from 5 --to 9",
