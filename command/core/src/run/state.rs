@@ -326,10 +326,8 @@ impl Task {
     /// Whether what it did so far would be lost if it were started anew.
     pub(super) fn keeps_its_place(&self) -> bool {
         match &self.phase {
-            Phase::Answered { .. }
-            | Phase::Branches { .. }
-            | Phase::Catching { .. }
-            | Phase::BackingOff { .. } => true,
+            Phase::Branches { .. } | Phase::Catching { .. } | Phase::BackingOff { .. } => true,
+            Phase::Answered { outcome } => outcome.is_ok(),
             Phase::Loop { index, .. } => index.is_some(),
             Phase::Listening(listening) => !listening.passed.is_empty(),
             Phase::Steps | Phase::Trying { .. } => self.scope.last.is_some(),

@@ -52,6 +52,16 @@ fn an_unknown_effect_is_reconciled_in_three_ways() {
 }
 
 #[test]
+fn an_effect_that_somebody_says_failed_is_tried_anew_by_a_retry() {
+    let mut bench = uncertain("irreversible", json!({}));
+    let key = bench.intents()[0].key.clone();
+    bench.step(Stimulus::Recovered);
+    reconcile(&mut bench, Resolution::Failed { error: broken() }).unwrap();
+    bench.command(Command::Retry { task: None }).unwrap();
+    assert_eq!(bench.intents()[0].key, key);
+}
+
+#[test]
 fn an_unknown_effect_has_no_time_limit_until_it_is_tried_again() {
     let mut bench = uncertain("irreversible", json!({ "timeout": { "after": { "seconds": 5 } } }));
     bench.step(Stimulus::Recovered);
