@@ -118,8 +118,7 @@ fn compile(text: &str) -> Result<DescriptorPool, String> {
     let compiled = compiler.include_imports(true).open_file(NAME).map(|compiler| compiler.descriptor_pool());
     compiled.map_err(|problem| {
         if problem.is_file_not_found() {
-            let import = problem.file().unwrap_or_default();
-            return format!("it imports {import:?}; only google/protobuf/*.proto can be imported");
+            return format!("{problem}; only google/protobuf/*.proto can be imported");
         }
         // The alternate form has the place in it.
         format!("{problem:#}")
