@@ -20,7 +20,9 @@ use openclaw_model::{
     RunId, TaskId,
     event::run::{GrpcRequest, HttpRequest, Intent, OpenApiRequest, ProcessRequest, Request, WorkflowError},
 };
-use openclaw_ports::{Beginning, EffectOutcome, Effects, Inquiring, Performing, Secrets, secrets::has_handle};
+use openclaw_ports::{
+    Beginning, EffectOutcome, Effects, Inquiring, Performing, Secrets, secrets::has_handle,
+};
 use openclaw_workflow::error;
 use serde_json::Value;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -100,7 +102,13 @@ impl<L: EventLog> RuntimeEffects<L> {
         if has_handle(&text) { self.definitions.of(run).await } else { Ok(Allowed::default()) }
     }
 
-    async fn http(&self, run: RunId, request: &HttpRequest, key: &str, cancel: CancellationToken) -> EffectOutcome {
+    async fn http(
+        &self,
+        run: RunId,
+        request: &HttpRequest,
+        key: &str,
+        cancel: CancellationToken,
+    ) -> EffectOutcome {
         let allowed = self.allowed(run, request).await?;
         let mut exposure = allowed.exposure(&*self.secrets);
         let outcome = self.http.perform(request, key, &mut exposure, cancel).await;
@@ -121,7 +129,13 @@ impl<L: EventLog> RuntimeEffects<L> {
         exposure.outcome(outcome)
     }
 
-    async fn grpc(&self, run: RunId, request: &GrpcRequest, key: &str, cancel: CancellationToken) -> EffectOutcome {
+    async fn grpc(
+        &self,
+        run: RunId,
+        request: &GrpcRequest,
+        key: &str,
+        cancel: CancellationToken,
+    ) -> EffectOutcome {
         let allowed = self.definitions.of(run).await?;
         let mut exposure = allowed.exposure(&*self.secrets);
         let recorded = allowed.recorded(&request.proto);
@@ -177,13 +191,7 @@ impl<L: EventLog> Effects for RuntimeEffects<L> {
         })
     }
 
-    fn inquire<'a>(
-        &'a self,
-        run: RunId,
-        _: TaskId,
-        request: &'a HttpRequest,
-        key: &'a str,
-    ) -> Inquiring<'a> {
+    fn inquire<'a>(&'a self, run: RunId, _: TaskId, request: &'a HttpRequest, key: &'a str) -> Inquiring<'a> {
         Box::pin(async move {
             let allowed = self.allowed(run, request).await?;
             let mut exposure = allowed.exposure(&*self.secrets);
