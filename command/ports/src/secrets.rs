@@ -205,6 +205,13 @@ fn first(one: Option<usize>, other: Option<usize>) -> Option<usize> {
     one.into_iter().chain(other).min()
 }
 
+/// The handle that `text` begins with, and the rest; the first is empty if it begins with none.
+#[must_use]
+pub fn leading(text: &str) -> (&str, &str) {
+    let end = text.starts_with(OPEN).then(|| text.find(CLOSE)).flatten();
+    text.split_at(end.map_or(0, |end| end + CLOSE.len_utf8()))
+}
+
 /// Takes away from data of the world what would make it a handle. Otherwise a server could answer with a handle, and be
 /// told the value in the next request.
 pub fn defang(value: &mut Value) {

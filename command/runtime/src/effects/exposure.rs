@@ -47,9 +47,17 @@ impl<'a> Exposure<'a> {
         self.encoded(text, |value| value.into())
     }
 
-    /// As [`Exposure::text`], for a URL or a form: values are percent-encoded.
-    pub(crate) fn url(&mut self, text: &str) -> Result<Zeroizing<String>, WorkflowError> {
+    /// As [`Exposure::text`], for a form: values are percent-encoded.
+    pub(crate) fn form(&mut self, text: &str) -> Result<Zeroizing<String>, WorkflowError> {
         self.encoded(text, |value| utf8_percent_encode(value, RESERVED).into())
+    }
+
+    /// As [`Exposure::form`], for a URL. What it begins with is not encoded: the URL itself may be the secret.
+    pub(crate) fn url(&mut self, text: &str) -> Result<Zeroizing<String>, WorkflowError> {
+        let (first, rest) = secrets::leading(text);
+        let mut url = self.text(first)?;
+        url.push_str(&self.form(rest)?);
+        Ok(url)
     }
 
     fn encoded(
@@ -197,6 +205,10 @@ pub(crate) mod tests {
         let listed = vault.listed();
         let mut exposure = Exposure::new(&vault, &listed);
         let handle = handle("token", "/text");
+        assert_eq!(
+            exposure.url(&format!("{handle}/{handle}")).unwrap().as_str(),
+            "s3cret/value/s3cret%2Fvalue"
+        );
         assert_eq!(exposure.json(&json!({ "a": [handle, 1] })).unwrap(), json!({ "a": ["s3cret/value", 1] }));
         assert_eq!(exposure.url(&format!("http://h/{handle}")).unwrap().as_str(), "http://h/s3cret%2Fvalue");
         let echoed =

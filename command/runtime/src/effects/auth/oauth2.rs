@@ -38,7 +38,16 @@ pub(super) async fn fetch(
     grant: &Oauth2,
     exposure: &mut Exposure<'_>,
 ) -> Result<Token, WorkflowError> {
-    let endpoint = endpoint(transport, grant, exposure).await?;
+    // All of it may come from a secret.
+    let plain = |text: &str, exposure: &mut Exposure<'_>| exposure.text(text).map(|text| text.to_string());
+    let grant = &Oauth2 {
+        authority: plain(&grant.authority, exposure)?,
+        token_endpoint: grant.token_endpoint.as_deref().map(|path| plain(path, exposure)).transpose()?,
+        client_authentication: plain(&grant.client_authentication, exposure)?,
+        issuers: grant.issuers.iter().map(|issuer| plain(issuer, exposure)).collect::<Result<_, _>>()?,
+        ..grant.clone()
+    };
+    let endpoint = endpoint(transport, grant).await?;
     let (request, shown) = request(transport, &endpoint, grant, exposure)?;
     let answer = transport.exchange(request, &shown).await?;
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -69,13 +78,8 @@ pub(super) async fn fetch(
 }
 
 /// Where tokens are given out.
-async fn endpoint(
-    transport: &Transport,
-    grant: &Oauth2,
-    exposure: &mut Exposure<'_>,
-) -> Result<Url, WorkflowError> {
-    let authority = exposure.url(&grant.authority)?;
-    let authority = authority.trim_end_matches('/');
+async fn endpoint(transport: &Transport, grant: &Oauth2) -> Result<Url, WorkflowError> {
+    let authority = grant.authority.trim_end_matches('/');
     match &grant.token_endpoint {
         Some(path) if path.starts_with("http://") || path.starts_with("https://") => parse(path),
         Some(path) => parse(&format!("{authority}/{}", path.trim_start_matches('/'))),

@@ -60,7 +60,7 @@ impl Wire {
                 // What kind of text it is has been said, so it is sent as it is.
                 Value::String(text) => match headers.get(CONTENT_TYPE) {
                     Some(form) if form.as_bytes().starts_with(b"application/x-www-form-urlencoded") => {
-                        Some(exposure.url(text)?)
+                        Some(exposure.form(text)?)
                     }
                     Some(_) => Some(exposure.text(text)?),
                     None => None,
@@ -112,7 +112,12 @@ fn header(
 fn url(intent: &HttpRequest, mut exposure: Option<&mut Exposure<'_>>) -> Result<Url, WorkflowError> {
     let mut url = match &mut exposure {
         Some(exposure) => parse(&exposure.url(&intent.url)?)?,
-        None => parse(&masked(&intent.url))?,
+        // A URL that is a secret is shown by the secret's name.
+        None => match parse(&masked(&intent.url)) {
+            Ok(url) => url,
+            Err(problem) if !has_handle(&intent.url) => return Err(problem),
+            Err(_) => return Ok(Url::parse("secret:url").expect("it is a URL")),
+        },
     };
     if !intent.query.is_empty() {
         let mut pairs = url.query_pairs_mut();
