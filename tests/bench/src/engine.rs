@@ -82,6 +82,7 @@ impl Engine {
             ids: Arc::clone(&ids),
             secrets: Arc::new(openclaw_ports::secrets::NoSecrets),
             limits: Limits::default(),
+            max_active_runs: None,
         };
         let (runtime, running) = Runtime::new(parts, commits, open);
         let mut tasks = JoinSet::new();

@@ -172,7 +172,9 @@ impl System {
 
 /// Approves what waits for a decision, if anything does.
 async fn approve(client: &Client) -> anyhow::Result<bool> {
-    let data = client.graphql("{ approvals(first: 1) { nodes { id digest } } }", json!({})).await?;
+    let query =
+        "query ($state: [ApprovalState!]) { approvals(first: 1, state: $state) { nodes { id digest } } }";
+    let data = client.graphql(query, json!({ "state": ["open"] })).await?;
     let Some(open) = data["approvals"]["nodes"].get(0) else { return Ok(false) };
     let decide = json!({ "approvalId": open["id"], "digest": open["digest"], "choice": "approve", "by": { "name": "ada" } });
     let _: Value = client.call("approval.decide", &decide, None).await?;
