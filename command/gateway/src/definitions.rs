@@ -1,6 +1,8 @@
 //! Finding and compiling workflow definitions.
 
 use std::{
+    collections::BTreeMap,
+    fmt,
     num::NonZeroUsize,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -17,7 +19,7 @@ use openclaw_model::{
     event::{run::WorkflowRef, workflow::WorkflowEvent},
 };
 use openclaw_workflow::{
-    definition::{self, Problem},
+    definition::{self, NoResources, Problem, RecordedResources, Resources},
     stepper::Program,
 };
 use serde_json::Value;
@@ -44,9 +46,12 @@ pub enum Missing {
 }
 
 /// Definitions by reference, compiled once.
-#[derive(Debug)]
+///
+/// Invariant: a definition that is recorded is compiled with the texts that were recorded with it, never with those that
+/// its files have now.
 pub struct Definitions<L> {
     log: Arc<L>,
+    resources: Arc<dyn Resources + Send + Sync>,
     programs: Mutex<LruCache<Digest, Arc<Program>>>,
     versions: Mutex<LruCache<StreamId, (Version, Arc<State>)>>,
 }
@@ -60,28 +65,51 @@ pub fn stream(namespace: &str, name: &str) -> Result<StreamId, openclaw_model::i
 }
 
 impl<L: EventLog> Definitions<L> {
-    /// Reads from `log`.
+    /// Reads from `log`. New documents may refer to no files.
     #[must_use]
     pub fn new(log: Arc<L>) -> Self {
         let programs = Mutex::new(LruCache::new(PROGRAMS));
-        Self { log, programs, versions: Mutex::new(LruCache::new(WORKFLOWS)) }
+        let versions = Mutex::new(LruCache::new(WORKFLOWS));
+        Self { log, resources: Arc::new(NoResources), programs, versions }
     }
 
-    /// Compiles a document.
+    /// New documents may refer to files of `resources`.
+    #[must_use]
+    pub fn with_resources(self, resources: Arc<dyn Resources + Send + Sync>) -> Self {
+        Self { resources, ..self }
+    }
+
+    /// The files that new documents may refer to.
+    #[must_use]
+    pub fn resources(&self) -> Arc<dyn Resources + Send + Sync> {
+        self.resources.clone()
+    }
+
+    /// Compiles a new document.
     ///
     /// # Errors
     /// Everything that is wrong with it.
     pub fn compile(&self, document: Value) -> Result<Arc<Program>, Vec<Problem>> {
-        let definition = definition::from_value(document)?;
+        let definition = definition::from_value_with(document, &*self.resources)?;
         Ok(self.keep(Program::new(Arc::new(definition))))
     }
 
-    /// Compiles the YAML or JSON text of a document.
+    /// Compiles a document that was recorded with the texts of its files.
+    fn recorded(
+        &self,
+        document: Value,
+        resources: &BTreeMap<String, String>,
+    ) -> Result<Arc<Program>, Missing> {
+        let definition = definition::from_value_with(document, &RecordedResources(resources));
+        Ok(self.keep(Program::new(Arc::new(definition.map_err(broken)?))))
+    }
+
+    /// Compiles the YAML or JSON text of a new document.
     ///
     /// # Errors
     /// Everything that is wrong with it.
     pub fn compile_text(&self, text: &str) -> Result<Arc<Program>, Vec<Problem>> {
-        let definition = definition::load(text, definition::Format::Auto)?;
+        let definition = definition::load_with(text, definition::Format::Auto, &*self.resources)?;
         Ok(self.keep(Program::new(Arc::new(definition))))
     }
 
@@ -132,7 +160,8 @@ impl<L: EventLog> Definitions<L> {
         Ok((reference, program))
     }
 
-    /// The program that a run executes: of its inline document, or of the registered version, retired or not.
+    /// The program that a run executes: of its inline document with the texts of its files, or of the registered
+    /// version, retired or not.
     ///
     /// # Errors
     /// See [`Missing`].
@@ -140,12 +169,13 @@ impl<L: EventLog> Definitions<L> {
         &self,
         reference: &WorkflowRef,
         inline: Option<&Value>,
+        resources: &BTreeMap<String, String>,
     ) -> Result<Arc<Program>, Missing> {
         if let Some(program) = self.kept(reference.digest) {
             return Ok(program);
         }
         if let Some(document) = inline {
-            return self.compile(document.clone()).map_err(broken);
+            return self.recorded(document.clone(), resources);
         }
         let missing =
             || Missing::NotFound(format!("{}/{}:{}", reference.namespace, reference.name, reference.version));
@@ -175,7 +205,7 @@ impl<L: EventLog> Definitions<L> {
             .map_err(|error| Refused::Unreadable(error.to_string()))?;
         match event {
             Event::Workflow(WorkflowEvent::Registered(registered)) if registered.digest == digest => {
-                self.compile(registered.definition).map_err(broken)
+                self.recorded(registered.definition, &registered.resources)
             }
             _ => Err(Missing::Broken(format!("{stream} has another definition at version {at}"))),
         }
@@ -208,6 +238,12 @@ impl<L: EventLog> Definitions<L> {
             .unwrap_or_else(PoisonError::into_inner)
             .put(stream.clone(), (newest, state.clone()));
         Ok(state)
+    }
+}
+
+impl<L> fmt::Debug for Definitions<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Definitions").finish_non_exhaustive()
     }
 }
 

@@ -23,6 +23,7 @@ impl State {
             RunEvent::Started(data) => {
                 self.workflow = Some(data.workflow.clone());
                 self.definition = data.definition.clone().map(Arc::new);
+                self.resources = Arc::new(data.resources.clone());
                 self.raw_input = Arc::new(data.input.clone());
                 self.started_at = at;
                 self.parent = data.parent;

@@ -84,6 +84,8 @@ pub struct State {
     pub workflow: Option<WorkflowRef>,
     /// The document, when it was given inline.
     pub definition: Option<Arc<Value>>,
+    /// Texts of the files that the document refers to, when it was given inline.
+    pub resources: Arc<BTreeMap<String, String>>,
     /// Input before the transformation.
     pub raw_input: Arc<Value>,
     /// Input after the transformation; none while pending.

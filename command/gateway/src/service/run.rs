@@ -113,7 +113,8 @@ impl<L: EventLog> Service<L> {
             digest: definition.digest,
         };
         let inline = Some((*definition.source).clone());
-        let started = RunStarted { definition: inline, ..RunStarted::new(reference, Value::Null) };
+        let resources = definition.resources.clone();
+        let started = RunStarted { definition: inline, resources, ..RunStarted::new(reference, Value::Null) };
         Ok(Some((started, program)))
     }
 

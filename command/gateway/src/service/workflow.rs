@@ -45,12 +45,18 @@ impl<L: EventLog> Service<L> {
 
     pub(super) async fn validate(&self, params: Validate) -> Result<Validated, Error> {
         let secrets = self.secrets.clone();
+        let resources = self.definitions.resources();
         // A large document takes long enough to keep a thread from others that wait for it.
         let checked = tokio::task::spawn_blocking(move || {
             let existing = secrets.map(|secrets| secrets.names());
+            let (existing, files) = (existing.as_ref(), &*resources);
             match params.definition {
-                Document::Text(text) => definition::check(&text, definition::Format::Auto, existing.as_ref()),
-                Document::Object(object) => definition::check_value(Value::Object(object), existing.as_ref()),
+                Document::Text(text) => {
+                    definition::check_with(&text, definition::Format::Auto, existing, files)
+                }
+                Document::Object(object) => {
+                    definition::check_value_with(Value::Object(object), existing, files)
+                }
             }
         });
         let found = checked

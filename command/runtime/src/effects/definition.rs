@@ -43,7 +43,7 @@ impl<L: EventLog> RunDefinitions<L> {
         };
         let program = self
             .definitions
-            .of_run(&started.workflow, started.definition.as_ref())
+            .of_run(&started.workflow, started.definition.as_ref(), &started.resources)
             .await
             .map_err(|missing| error::runtime(missing.to_string()))?;
         Ok(Allowed { started: Some((Box::new(started), program)), none: BTreeSet::new() })

@@ -14,6 +14,7 @@ mod secrets;
 mod server;
 mod telemetry;
 mod webhooks;
+mod workflows;
 
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,7 @@ pub(crate) use secrets::Secrets;
 pub(crate) use server::Server;
 pub(crate) use telemetry::{LogFormat, Telemetry};
 pub(crate) use webhooks::Webhooks;
+pub(crate) use workflows::Workflows;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) secrets: Secrets,
     /// See [`Webhooks`].
     pub(crate) webhooks: Webhooks,
+    /// See [`Workflows`].
+    pub(crate) workflows: Workflows,
     /// See [`Limits`].
     pub(crate) limits: Limits,
     /// See [`Telemetry`].
@@ -153,6 +157,7 @@ impl Config {
             containers: Containers::default(),
             secrets: Secrets::default(),
             webhooks: Webhooks::default(),
+            workflows: Workflows::default(),
             limits: Limits::default(),
             telemetry: Telemetry::default(),
             given: Given::default(),
