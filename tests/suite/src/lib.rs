@@ -5,6 +5,7 @@
 //! binary `openclaw` has to lie beside the directory of the test executable, which is where
 //! `cargo build --workspace --bins` puts it.
 
+mod asking;
 mod caller;
 pub mod counting;
 pub mod documents;
@@ -16,6 +17,7 @@ mod server;
 
 use std::io::Write;
 
+pub use asking::code;
 pub use caller::Caller;
 pub use history::{Entry, History};
 pub use process::{Finished, binary, openclaw};

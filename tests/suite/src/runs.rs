@@ -17,20 +17,30 @@ impl Server {
         started["runId"].as_str().expect("a run has an id").to_owned()
     }
 
-    /// Waits until the log has `count` events of a type for a run.
+    /// Waits until the log has `count` events of a type for a run, and answers their data, in order.
     ///
     /// # Panics
     /// When it has not within a minute.
-    pub async fn happened(&self, run: &str, event: &str, count: usize) {
+    pub async fn happened(&self, run: &str, event: &str, count: usize) -> Vec<Value> {
+        self.appended(&format!("run/{run}"), event, count).await
+    }
+
+    /// Waits until the log has `count` events of a type in a stream, and answers their data, in order.
+    ///
+    /// # Panics
+    /// When it has not within a minute.
+    pub async fn appended(&self, stream: &str, event: &str, count: usize) -> Vec<Value> {
         const QUERY: &str =
-            "query($filter: EventFilter) { events(first: 200, filter: $filter) { nodes { position } } }";
-        let filter = json!({ "filter": { "stream": format!("run/{run}"), "type": [event] } });
-        eventually(&format!("{count} {event} of {run}"), async || {
-            let data = self.query(QUERY, filter.clone()).await;
-            let found = data["events"]["nodes"].as_array().expect("a list").len();
-            (found >= count).then_some(())
+            "query($filter: EventFilter) { events(first: 200, filter: $filter) { nodes { version data } } }";
+        let filter = json!({ "filter": { "stream": stream, "type": [event] } });
+        eventually(&format!("{count} {event} in {stream}"), async || {
+            let mut data = self.query(QUERY, filter.clone()).await;
+            let nodes = data["events"]["nodes"].as_array_mut().expect("a list");
+            nodes.sort_by_key(|node| node["version"].as_u64());
+            let found = nodes.iter_mut().map(|node| node["data"].take()).collect::<Vec<_>>();
+            (found.len() >= count).then_some(found)
         })
-        .await;
+        .await
     }
 
     /// Waits until a run is shown with `status`.

@@ -92,7 +92,6 @@ async fn while_runs_are_cancelled() {
 }
 
 #[tokio::test]
-#[ignore = "a child whose parent was cancelled just before a kill is not stopped yet"]
 async fn while_runs_that_wait_for_a_child_are_cancelled() {
     killed_while_cancelled(true).await;
 }

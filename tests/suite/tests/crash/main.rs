@@ -6,6 +6,8 @@
 mod effects;
 mod ends;
 mod load;
+mod outside;
+mod people;
 mod places;
 mod rounds;
 mod times;
