@@ -122,7 +122,7 @@ proptest! {
     fn arbitrary_values_in_place_of_a_task_are_loaded_or_refused(
         field in prop::sample::select(vec![
             "set", "switch", "for", "do", "fork", "try", "catch", "raise", "wait", "emit", "call", "with", "run",
-            "listen", "if", "input", "output", "export", "timeout", "then", "metadata", "while",
+            "listen", "foreach", "schedule", "if", "input", "output", "export", "timeout", "then", "metadata", "while",
         ]),
         other in prop::sample::select(vec!["set", "for", "try", "call", "run", "wait"]),
         value in arbitrary_json(),
@@ -163,6 +163,18 @@ fn arbitrary_json() -> impl Strategy<Value = Value> {
         "functions",
         "retries",
         "set",
+        "to",
+        "any",
+        "until",
+        "correlate",
+        "extensions",
+        "extend",
+        "before",
+        "authentication",
+        "oauth2",
+        "endpoint",
+        "container",
+        "cron",
     ]);
     leaf.prop_recursive(4, 24, 4, move |inner| {
         prop_oneof![

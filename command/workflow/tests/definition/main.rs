@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod accepted;
+mod events;
 mod hostile;
+mod outside;
+mod people;
 mod refused;
+mod reuse;
 mod specification;
 
 use openclaw_workflow::definition::{self, Definition, Problem};

@@ -90,7 +90,7 @@ fn expressions_are_checked_where_they_stand() {
     refuses(set("${ now }"), "OC-WF-033", "/do/0/a/set/x");
     refuses(set("${ $contxt.a }"), "OC-WF-034", "/do/0/a/set/x");
     refuses(set("${ $ENV.HOME }"), "OC-WF-034", "/do/0/a/set/x");
-    refuses(set("${ $secrets.key }"), "OC-WF-020", "/do/0/a/set/x");
+    refuses(set("${ $secrets.key }"), "OC-WF-052", "/do/0/a/set/x");
     refuses(json!([{ "a": { "if": "(", "set": { "x": 1 } } }]), "OC-WF-032", "/do/0/a/if");
     let found = problems(document(set("${ $contxt }")));
     assert_eq!(found[0].suggestion.as_deref(), Some("did you mean `$context`?"));
@@ -195,37 +195,42 @@ fn references_lead_to_components() {
 
 #[test]
 fn what_this_version_does_not_carry_out_is_refused_by_name() {
-    refuses(json!([{ "a": { "listen": { "to": { "any": [] } } } }]), "OC-WF-020", "/do/0/a/listen");
-    for call in ["grpc", "openapi", "asyncapi", "a2a", "mcp", "agent", "https://x/y.yaml"] {
+    for call in ["asyncapi", "a2a", "mcp", "agent", "log:0.5.2@global", "https://x/y.yaml"] {
         refuses(json!([{ "a": { "call": call, "with": {} } }]), "OC-WF-020", "/do/0/a/call");
     }
-    refuses(
-        json!([{ "a": { "run": { "container": { "image": "x" } } } }]),
-        "OC-WF-020",
-        "/do/0/a/run/container",
-    );
-    refuses(
-        json!([{ "a": { "run": { "script": { "language": "python", "source": { "endpoint": "http://x" } } } } }]),
-        "OC-WF-020",
-        "/do/0/a/run/script/source",
-    );
-    let authenticated = json!({ "uri": "http://x", "authentication": { "use": "basic" } });
+    let authenticated = json!({ "uri": "http://x", "authentication": { "certificate": {} } });
     refuses(
         json!([{ "a": { "call": "http", "with": { "method": "get", "endpoint": authenticated } } }]),
         "OC-WF-020",
-        "/do/0/a/with/endpoint/authentication",
+        "/do/0/a/with/endpoint/authentication/certificate",
     );
     let top = |field: &str, value: Value| {
         let mut wrong = document(json!([{ "a": { "set": { "x": 1 } } }]));
         wrong[field] = value;
         codes(wrong)
     };
-    assert_eq!(top("schedule", json!({ "cron": "* * * * *" })), one("OC-WF-020", "/schedule"));
     assert_eq!(top("evaluate", json!({ "language": "cel" })), one("OC-WF-020", "/evaluate/language"));
-    assert_eq!(top("use", json!({ "extensions": [{}] })), one("OC-WF-020", "/use/extensions"));
     assert_eq!(top("use", json!({ "catalogs": { "x": {} } })), one("OC-WF-020", "/use/catalogs"));
-    let resource = json!({ "schema": { "resource": { "endpoint": "http://x" } } });
-    assert_eq!(top("input", resource), one("OC-WF-020", "/input/schema/resource"));
+}
+
+#[test]
+fn schemas_and_scripts_come_from_files_and_not_from_the_web() {
+    let source = json!({ "endpoint": "http://x/a.py" });
+    refuses(
+        json!([{ "a": { "run": { "script": { "language": "python", "source": source } } } }]),
+        "OC-WF-026",
+        "/do/0/a/run/script/source/endpoint",
+    );
+    let mut wrong = document(json!([{ "a": { "set": { "x": 1 } } }]));
+    wrong["input"] = json!({ "schema": { "resource": { "endpoint": { "uri": "https://x/a.json" } } } });
+    let found = problems(wrong);
+    assert_eq!((found[0].code, found[0].path.as_str()), ("OC-WF-026", "/input/schema/resource/endpoint/uri"));
+    assert!(found[0].suggestion.as_deref().unwrap().contains("file:///"));
+    refuses(
+        json!([{ "a": { "call": "openapi", "with": { "document": { "endpoint": "file:///a.json" }, "operationId": "x" } } }]),
+        "OC-WF-025",
+        "/do/0/a/with/document/endpoint",
+    );
 }
 
 #[test]
