@@ -19,6 +19,7 @@ CREATE TABLE schedules (
     runs         INTEGER NOT NULL,
     skipped      INTEGER NOT NULL,
     timetable    TEXT NOT NULL,       -- JSON
+    interests    TEXT,                -- JSON; what events are waited for
     input        TEXT,                -- JSON
     UNIQUE (namespace, name)
 ) STRICT;

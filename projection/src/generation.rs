@@ -18,7 +18,7 @@ use sqlx::{
 };
 use tokio::sync::OwnedMutexGuard;
 
-use crate::schema::Digest;
+use crate::{schema::Digest, store::Moment};
 
 const POINTER: &str = "current";
 const EXTENSION: &str = ".sqlite";
@@ -161,7 +161,7 @@ pub struct Reader {
 #[derive(Debug)]
 enum Held {
     Pooled(PoolConnection<Sqlite>),
-    Moment(OwnedMutexGuard<SqliteConnection>),
+    Moment(OwnedMutexGuard<SqliteConnection>, Moment),
 }
 
 impl Reader {
@@ -178,9 +178,19 @@ impl Reader {
     /// Reads the rows of a moment.
     pub(crate) async fn of_moment(
         connection: OwnedMutexGuard<SqliteConnection>,
-        position: Position,
+        moment: Moment,
     ) -> sqlx::Result<Self> {
-        Self::new(Held::Moment(connection), position).await
+        let position = moment.position();
+        Self::new(Held::Moment(connection, moment), position).await
+    }
+
+    /// The moment it reads; none if it reads what is so now.
+    #[must_use]
+    pub const fn moment(&self) -> Option<&Moment> {
+        match &self.held {
+            Held::Pooled(_) => None,
+            Held::Moment(_, moment) => Some(moment),
+        }
     }
 
     /// What is read shows at least every event up to here.
@@ -202,7 +212,7 @@ impl Deref for Reader {
     fn deref(&self) -> &SqliteConnection {
         match &self.held {
             Held::Pooled(connection) => connection,
-            Held::Moment(connection) => connection,
+            Held::Moment(connection, _) => connection,
         }
     }
 }
@@ -211,7 +221,7 @@ impl DerefMut for Reader {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
         match &mut self.held {
             Held::Pooled(connection) => connection,
-            Held::Moment(connection) => connection,
+            Held::Moment(connection, _) => connection,
         }
     }
 }

@@ -120,6 +120,11 @@ impl PageArgs {
 }
 
 impl Page {
+    /// How many items it has at most.
+    pub(crate) const fn limit(&self) -> u32 {
+        self.limit
+    }
+
     /// Adds the end of a statement that selects rows by `column`, which is their key: conditions, order, limit.
     /// There is a WHERE before.
     pub(crate) fn finish(&self, sql: &mut QueryBuilder<Sqlite>, column: &str) {

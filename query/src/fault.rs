@@ -78,6 +78,8 @@ codes! {
     Unauthenticated = "UNAUTHENTICATED", "OC-QRY-010";
     /// There is nothing of this id to subscribe to.
     NotFound = "NOT_FOUND", "OC-QRY-011";
+    /// A run with more history than one question may fold or compare.
+    RunTooLarge = "RUN_TOO_LARGE", "OC-QRY-012";
 }
 
 impl Code {

@@ -49,8 +49,9 @@ pub(crate) type QuerySchema = Schema<root::Query, EmptyMutation, subscription::S
 /// Builds the schema.
 #[must_use]
 pub(crate) fn schema(deps: Deps) -> QuerySchema {
-    Schema::build(root::Query, EmptyMutation, subscription::Subscription)
+    Schema::build(root::Query::default(), EmptyMutation, subscription::Subscription::default())
         .data(deps)
+        .data(read::moment::Folding::default())
         .limit_recursive_depth(guard::MAX_NESTING)
         .limit_directives(guard::MAX_DIRECTIVES)
         .disable_suggestions()
@@ -62,5 +63,7 @@ pub(crate) fn schema(deps: Deps) -> QuerySchema {
 pub fn sdl() -> String {
     let sorted =
         async_graphql::SDLExportOptions::new().sorted_fields().sorted_arguments().sorted_enum_items();
-    Schema::build(root::Query, EmptyMutation, subscription::Subscription).finish().sdl_with_options(sorted)
+    Schema::build(root::Query::default(), EmptyMutation, subscription::Subscription::default())
+        .finish()
+        .sdl_with_options(sorted)
 }

@@ -51,6 +51,7 @@ pub enum FoldError {
 pub struct Moment {
     connection: Arc<Mutex<SqliteConnection>>,
     position: Position,
+    at: Timestamp,
 }
 
 impl Moment {
@@ -77,7 +78,7 @@ impl Moment {
         let labels = fold.labels.take_fresh();
         write::commit(&mut connection, &fold.changes, labels, until, fold.at).await?;
         sqlx::query("PRAGMA query_only = on").execute(&mut connection).await?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), position: until })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), position: until, at: fold.at })
     }
 
     /// The position that the rows show.
@@ -86,12 +87,18 @@ impl Moment {
         self.position
     }
 
+    /// Time of the newest of its events.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+
     /// The connection, for one question. Waits until nobody else has it.
     ///
     /// # Errors
     /// When its database is gone, which is an error of this program.
     pub async fn reader(&self) -> sqlx::Result<Reader> {
-        Reader::of_moment(Arc::clone(&self.connection).lock_owned().await, self.position).await
+        Reader::of_moment(Arc::clone(&self.connection).lock_owned().await, self.clone()).await
     }
 }
 

@@ -6,7 +6,7 @@ use openclaw_model::{
     Position, RunId, Timestamp,
     event::{
         ScheduleEvent,
-        schedule::{Missed, Overlap, Skipped},
+        schedule::{Missed, Overlap, Skipped, Timetable},
     },
 };
 
@@ -34,6 +34,8 @@ pub(crate) struct Row {
     pub(crate) last_skipped: Option<String>,
     pub(crate) runs: u64,
     pub(crate) skipped: u64,
+    /// JSON.
+    pub(crate) interests: Option<String>,
     /// JSON.
     pub(crate) input: Option<String>,
 }
@@ -73,6 +75,7 @@ pub(super) fn begin(
         last_skipped: None,
         runs: 0,
         skipped: 0,
+        interests: None,
         input: None,
     };
     apply(&mut row, place, event, changes);
@@ -99,6 +102,8 @@ pub(super) fn apply(row: &mut Row, place: &Place, event: ScheduleEvent, changes:
             }
             .to_owned();
             row.activated_at = place.at;
+            let waits = matches!(event.timetable, Timetable::On);
+            row.interests = waits.then(|| json(&event.interests));
             row.input = (!event.input.is_null()).then(|| json(&event.input));
         }
         ScheduleEvent::Deactivated(_) => row.active = false,

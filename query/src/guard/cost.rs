@@ -15,7 +15,7 @@ use super::{MAX_COST, MAX_DEPTH, MAX_NESTING, MAX_SELECTIONS};
 use crate::{cursor::DEFAULT_PAGE, fault::Code};
 
 /// Fields that cost one each: large values, and objects that are looked up one by one.
-const DEAR: [&str; 12] = [
+const DEAR: [&str; 28] = [
     "input",
     "output",
     "error",
@@ -28,9 +28,49 @@ const DEAR: [&str; 12] = [
     "parent",
     "run",
     "session",
+    "task",
+    "approval",
+    "child",
+    "forkedFrom",
+    "running",
+    "deciders",
+    "details",
+    "subject",
+    "answer",
+    "schema",
+    "onDeadline",
+    "timetable",
+    "interests",
+    "cloudEvent",
+    "a",
+    "b",
 ];
+/// Cost of a question that reads a whole run: its history for `asOf`, all tasks of two for `runDiff`.
+const WHOLE_RUN: u64 = 100;
 /// Connections: lists with pages.
-const CONNECTIONS: [&str; 7] = ["runs", "tasks", "sessions", "messages", "workflows", "events", "children"];
+const CONNECTIONS: [&str; 21] = [
+    "runs",
+    "tasks",
+    "sessions",
+    "messages",
+    "workflows",
+    "events",
+    "children",
+    "forks",
+    "waits",
+    "effects",
+    "timeline",
+    "attempts",
+    "approvals",
+    "votes",
+    "schedules",
+    "webhooks",
+    "deadLetters",
+    "publishedEvents",
+    "changed",
+    "onlyInA",
+    "onlyInB",
+];
 /// Lists of the introspection schema. Types within fields within types grow without end.
 const INTROSPECTED: [&str; 7] =
     ["types", "fields", "inputFields", "args", "enumValues", "possibleTypes", "interfaces"];
@@ -138,7 +178,8 @@ impl<'a> Scale<'a> {
     fn field(&mut self, field: &'a Field, top: bool) -> Result<Weight, ServerError> {
         let inner = self.selection(&field.selection_set.node, false)?;
         let name = field.name.node.as_str();
-        let own = u64::from(top || DEAR.contains(&name));
+        let whole = name == "runDiff" || (top && field.get_argument("asOf").is_some());
+        let own = if whole { WHOLE_RUN } else { u64::from(top || DEAR.contains(&name)) };
         let cost = if CONNECTIONS.contains(&name) && !field.selection_set.node.items.is_empty() {
             inner.cost.saturating_mul(self.page(field)).saturating_add(1)
         } else if matches!(name, "node" | "nodes") {
@@ -207,6 +248,19 @@ mod tests {
             code("{ runs(first: 200) { nodes { id input output status } } }", serde_json::json!({})),
             "ok"
         );
+    }
+
+    #[test]
+    fn a_question_reads_a_whole_run_few_times() {
+        let times = |count: usize, field: &str| {
+            let fields: String = (0..count).map(|index| format!("x{index}: {field} ")).collect();
+            code(&format!("{{ {fields} }}"), serde_json::json!({}))
+        };
+        for field in ["run(id: \"x\", asOf: 7) { status }", "runDiff(a: \"x\", b: \"y\") { identical }"] {
+            assert_eq!(times(10, field), "ok", "{field}");
+            assert_eq!(times(11, field), "TOO_COMPLEX", "{field}");
+        }
+        assert_eq!(times(29, "run(id: \"x\") { status }"), "ok");
     }
 
     #[test]

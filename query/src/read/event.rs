@@ -127,6 +127,17 @@ pub(crate) async fn list(
     list_within(ctx, reader, page, filter, Range::default()).await
 }
 
+/// A page of the index: events without their data.
+pub(crate) async fn index(
+    reader: &mut Reader,
+    page: &Page,
+    filter: EventFilter,
+) -> Result<Vec<(u64, Event)>> {
+    let mut sql = select(page, &filter.wanted()?, Range::default());
+    let found = rows(reader, &mut sql).await?;
+    keyed(&found, event, |event| event.position.0)
+}
+
 /// A page of the events in a range.
 pub(crate) async fn list_within(
     ctx: &Context<'_>,

@@ -1,12 +1,22 @@
 //! What can be read, one file per domain: the type of the schema, and the statement that fills it.
 
+pub(crate) mod approval;
+pub(crate) mod attempt;
+pub(crate) mod diff;
+pub(crate) mod effect;
 pub(crate) mod event;
 pub(crate) mod freshness;
 pub(crate) mod message;
+pub(crate) mod moment;
+pub(crate) mod published;
 pub(crate) mod run;
+pub(crate) mod schedule;
 pub(crate) mod session;
 pub(crate) mod stats;
 pub(crate) mod task;
+pub(crate) mod timeline;
+pub(crate) mod wait;
+pub(crate) mod webhook;
 pub(crate) mod workflow;
 
 use std::time::Duration;
@@ -14,6 +24,8 @@ use std::time::Duration;
 use async_graphql::{Context, InputObject, Result, SimpleObject};
 use openclaw_projection::Reader;
 use sqlx::{QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow};
+
+pub(crate) use self::moment::reader_of;
 
 use crate::{
     Deps,

@@ -42,7 +42,7 @@ pub(super) async fn schedules(
     }
     let mut sql = QueryBuilder::<Sqlite>::new(
         "SELECT key, namespace, name, active, version, digest, timetable, overlap, missed, activated_at, \
-         paused_at, pause_reason, last_due, last_at, last_run, last_skipped, runs, skipped, input \
+         paused_at, pause_reason, last_due, last_at, last_run, last_skipped, runs, skipped, input, interests \
          FROM schedules WHERE key IN (",
     );
     list(&mut sql, keys.iter().map(|key| int(key.0)));
@@ -68,6 +68,7 @@ pub(super) async fn schedules(
             runs: unsigned(&row, 16)?,
             skipped: unsigned(&row, 17)?,
             input: row.try_get(18)?,
+            interests: row.try_get(19)?,
         };
         schedules.insert(position(&row, 0)?, schedule);
     }

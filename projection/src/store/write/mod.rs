@@ -67,8 +67,8 @@ const RETIRED: Bulk = Bulk {
 const SCHEDULES: Bulk = Bulk {
     head: "INSERT OR REPLACE INTO schedules (key, namespace, name, active, version, digest, overlap, missed, \
            activated_at, paused_at, pause_reason, last_due, last_at, last_run, last_skipped, runs, skipped, \
-           timetable, input)",
-    columns: 19,
+           timetable, input, interests)",
+    columns: 20,
     tail: "",
 };
 const PUBLISHED: Bulk = Bulk {
@@ -211,7 +211,7 @@ async fn write_schedules(to: &mut SqliteConnection, changes: &schedule::Changes)
             v.push(time(row.paused_at)).push(row.pause_reason.as_deref()).push(time(row.last_due));
             v.push(time(row.last_at)).push(row.last_run.map(|run| blob(run.0)));
             v.push(row.last_skipped.as_deref()).push(int(row.runs)).push(int(row.skipped));
-            v.push(&*row.timetable).push(row.input.as_deref());
+            v.push(&*row.timetable).push(row.input.as_deref()).push(row.interests.as_deref());
         })
         .await?;
     Ok(())

@@ -1,26 +1,28 @@
 //! Runs of workflows.
 
-use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Result, SimpleObject};
-use openclaw_model::{RunId, StreamId, Version};
-use openclaw_projection::Reader;
-use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
+mod list;
 
+use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Result, SimpleObject};
+use openclaw_model::Version;
+use openclaw_projection::Moment;
+
+pub(crate) use self::list::{id_of, list, of_key, one};
 use super::{
-    Columns, TimeRange, any_of, duration, equal,
+    Columns, TimeRange,
+    effect::{self, EffectState, LedgerEntry},
     event::{self, Event, EventFilter},
-    keyed, reader, rows,
+    reader, reader_of,
     task::{self, Task, TaskFilter},
-    within, workflow,
+    timeline::{self, TimelineEntry},
+    wait::{self, Concurrency, Wait, WaitKind},
+    workflow,
 };
 use crate::{
     Deps,
-    cursor::{About, Listed, Page, PageArgs, SortOrder},
-    fault::{self, Code},
+    cursor::{Listed, PageArgs, SortOrder},
+    fault,
     scalar::{DateTime, Json, Long, Position},
 };
-
-const SELECT: &str = "SELECT r.*, s.name AS stream, s.version AS stream_version, s.last_position, l.text AS actor_name \
-     FROM runs r JOIN streams s ON s.key = r.key JOIN labels l ON l.id = r.actor";
 
 /// How a run stands, in the words of the Serverless Workflow specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -30,9 +32,9 @@ pub(crate) enum RunStatus {
     Pending,
     /// At work.
     Running,
-    /// All that is open waits for a time.
+    /// All that is open waits for a time, an event or people.
     Waiting,
-    /// The outcome of an effect is unknown and somebody has to decide.
+    /// It is paused, or somebody has to decide about an effect or a failed task.
     Suspended,
     /// Stopped before its end.
     Cancelled,
@@ -67,8 +69,37 @@ pub(crate) struct WorkflowRef {
     pub(crate) inline: bool,
 }
 
-/// An error in the form of the specification (RFC 7807).
+/// A text to find a run by.
 #[derive(Clone, Debug, SimpleObject)]
+pub(crate) struct Label {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its value.
+    pub(crate) value: String,
+}
+
+/// A label that a run has to have.
+#[derive(Clone, Debug, InputObject)]
+pub(crate) struct LabelFilter {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its value; any, if it is not given.
+    pub(crate) value: Option<String>,
+}
+
+/// A request to stop a run.
+#[derive(Clone, Debug, SimpleObject)]
+pub(crate) struct CancelRequest {
+    /// When.
+    pub(crate) at: DateTime,
+    /// Why, in the caller's words.
+    pub(crate) reason: Option<String>,
+    /// Whether it stops without compensation.
+    pub(crate) kill: bool,
+}
+
+/// An error in the form of the specification (RFC 7807).
+#[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]
 pub(crate) struct WorkflowError {
     /// URI of the error type.
     pub(crate) r#type: String,
@@ -98,6 +129,34 @@ pub(crate) struct Run {
     pub(crate) parent_id: Option<ID>,
     /// The task of that run.
     pub(crate) parent_task: Option<i32>,
+    /// What becomes of it when nobody waits for it any more: `cancel`, `kill` or `abandon`; null if nobody does.
+    pub(crate) parent_close: Option<String>,
+    /// Texts to find it by.
+    pub(crate) labels: Vec<Label>,
+    /// Among runs that wait for the same thing the highest goes first.
+    pub(crate) priority: i32,
+    /// With which runs it may not all be under way.
+    pub(crate) concurrency: Option<Concurrency>,
+    /// Its first task does not start before this.
+    pub(crate) not_before: Option<DateTime>,
+    /// The schedule that started it, `namespace/name`.
+    pub(crate) schedule: Option<String>,
+    /// The tick of that schedule.
+    pub(crate) schedule_due: Option<DateTime>,
+    /// The run it was forked from.
+    pub(crate) forked_from_id: Option<ID>,
+    /// The newest event of that run that both have in common, by its version.
+    pub(crate) fork_version: Option<Long>,
+    /// Whether the history of that run is still being copied.
+    pub(crate) copying: bool,
+    /// How often failed tasks of it were started again by `run.retry`.
+    pub(crate) retries: i32,
+    /// Since when it is paused.
+    pub(crate) paused_at: Option<DateTime>,
+    /// Why, in the words of who paused it.
+    pub(crate) pause_reason: Option<String>,
+    /// Whether somebody asked it to stop.
+    pub(crate) cancel_request: Option<CancelRequest>,
     /// When it was accepted.
     pub(crate) started_at: DateTime,
     /// When it times out.
@@ -124,6 +183,9 @@ pub(crate) struct Run {
     pub(crate) key: u64,
     #[graphql(skip)]
     pub(crate) stream: String,
+    /// The past that it is shown as of; none for now.
+    #[graphql(skip)]
+    pub(crate) moment: Option<Moment>,
 }
 
 /// Conditions on runs; all must hold.
@@ -141,10 +203,23 @@ pub(crate) struct RunFilter {
     pub(crate) actor: Option<String>,
     /// Waited for by this run.
     pub(crate) parent_id: Option<ID>,
+    /// Forked from this run.
+    pub(crate) forked_from_id: Option<ID>,
+    /// Started by this schedule, `namespace/name`.
+    pub(crate) schedule: Option<String>,
+    /// With this concurrency key.
+    pub(crate) concurrency_key: Option<String>,
+    /// Paused, or not.
+    pub(crate) paused: Option<bool>,
+    /// With all of these labels.
+    pub(crate) labels: Option<Vec<LabelFilter>>,
     /// Started in this time.
     pub(crate) started_at: Option<TimeRange>,
     /// Ended in this time.
     pub(crate) ended_at: Option<TimeRange>,
+    /// Not started after this position.
+    #[graphql(skip)]
+    pub(crate) until: Option<Position>,
 }
 
 #[ComplexObject]
@@ -167,7 +242,8 @@ impl Run {
         let page = PageArgs { first, after, last, before }.page('t', order)?;
         let filter = filter.unwrap_or_default();
         let total = filter.is_empty().then(|| Long::of(i64::from(self.task_count)));
-        task::list(&mut reader(ctx).await?, &page, filter, Some(self.key), total).await
+        let mut reader = reader_of(ctx, self.moment.as_ref()).await?;
+        task::list(&mut reader, &page, filter, Some(self.key), total).await
     }
 
     /// Its events.
@@ -182,10 +258,54 @@ impl Run {
     ) -> Result<Listed<Event>> {
         let page = PageArgs { first, after, last, before }.page('e', order)?;
         let filter = EventFilter { stream: Some(self.stream.clone()), ..EventFilter::default() };
-        event::list(ctx, &mut reader(ctx).await?, &page, filter).await
+        event::list(ctx, &mut reader_of(ctx, self.moment.as_ref()).await?, &page, filter).await
     }
 
-    /// The runs it waits or waited for.
+    /// What happened in it, one entry after the other.
+    async fn timeline(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        #[graphql(default_with = "SortOrder::Asc")] order: SortOrder,
+    ) -> Result<Listed<TimelineEntry>> {
+        let page = PageArgs { first, after, last, before }.page('e', order)?;
+        timeline::list(ctx, &mut reader_of(ctx, self.moment.as_ref()).await?, &page, self).await
+    }
+
+    /// What it waits for. Nothing, once it is over.
+    async fn waits(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        kind: Option<Vec<WaitKind>>,
+    ) -> Result<Listed<Wait>> {
+        let page = PageArgs { first, after, last, before }.page('p', SortOrder::Asc)?;
+        let wanted = wait::Wanted { kind, due_before: None, run: Some(self.key) };
+        wait::list(ctx, &mut reader_of(ctx, self.moment.as_ref()).await?, &page, &wanted).await
+    }
+
+    /// What it did to the world.
+    async fn effects(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        state: Option<Vec<EffectState>>,
+    ) -> Result<Listed<LedgerEntry>> {
+        let page = PageArgs { first, after, last, before }.page('t', SortOrder::Asc)?;
+        let wanted = effect::Wanted { state, kind: None, run: Some(self.key) };
+        effect::list(&mut reader_of(ctx, self.moment.as_ref()).await?, &page, &wanted).await
+    }
+
+    /// The runs it waits or waited for. With `asOf`, those that had been started, as they are now.
     async fn children(
         &self,
         ctx: &Context<'_>,
@@ -196,11 +316,36 @@ impl Run {
         #[graphql(default_with = "SortOrder::Asc")] order: SortOrder,
     ) -> Result<Listed<Run>> {
         let page = PageArgs { first, after, last, before }.page('r', order)?;
-        let filter = RunFilter { parent_id: Some(self.id.clone()), ..RunFilter::default() };
+        let filter =
+            RunFilter { parent_id: Some(self.id.clone()), until: self.until(), ..RunFilter::default() };
         list(&mut reader(ctx).await?, &page, filter, false).await
     }
 
-    /// The run that waits for it.
+    /// The runs that were forked from it. With `asOf`, those that had been started, as they are now.
+    async fn forks(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        #[graphql(default_with = "SortOrder::Asc")] order: SortOrder,
+    ) -> Result<Listed<Run>> {
+        let page = PageArgs { first, after, last, before }.page('r', order)?;
+        let filter =
+            RunFilter { forked_from_id: Some(self.id.clone()), until: self.until(), ..RunFilter::default() };
+        list(&mut reader(ctx).await?, &page, filter, false).await
+    }
+
+    /// The run it was forked from, as it is now.
+    async fn forked_from(&self, ctx: &Context<'_>) -> Result<Option<Run>> {
+        match &self.forked_from_id {
+            Some(id) => one(&mut reader(ctx).await?, id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The run that waits for it, as it is now.
     async fn parent(&self, ctx: &Context<'_>) -> Result<Option<Run>> {
         match &self.parent_id {
             Some(id) => one(&mut reader(ctx).await?, id).await,
@@ -223,6 +368,12 @@ impl Run {
     }
 }
 
+impl Run {
+    fn until(&self) -> Option<Position> {
+        self.moment.as_ref().map(|moment| moment.position().into())
+    }
+}
+
 fn inline_definition(data: &[u8]) -> Option<Json> {
     #[derive(serde::Deserialize)]
     struct Started<'a> {
@@ -233,151 +384,24 @@ fn inline_definition(data: &[u8]) -> Option<Json> {
     started.definition.map(|definition| Json(definition.get().into()))
 }
 
-/// Run id of an argument.
-pub(crate) fn id_of(id: &ID) -> Result<RunId> {
-    id.parse().map_err(|error| Code::BadArgument.error(format!("{error}")))
-}
-
-/// One run by its id.
-pub(crate) async fn one(reader: &mut Reader, id: &ID) -> Result<Option<Run>> {
-    let stream = StreamId::run(id_of(id)?);
-    let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
-    sql.push(" WHERE s.name = ").push_bind(stream.as_str().to_owned());
-    rows(reader, &mut sql).await?.first().map(run).transpose()
-}
-
-/// The run of a stream's key.
-pub(crate) async fn of_key(reader: &mut Reader, key: u64) -> Result<Option<Run>> {
-    let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
-    sql.push(" WHERE r.key = ").push_bind(i64::try_from(key).unwrap_or(i64::MAX));
-    rows(reader, &mut sql).await?.first().map(run).transpose()
-}
-
-/// A page of runs. They are counted only when `count` is asked and it is cheap.
-pub(crate) async fn list(
-    reader: &mut Reader,
-    page: &Page,
-    filter: RunFilter,
-    count: bool,
-) -> Result<Listed<Run>> {
-    let total_count = if count { total(reader, &filter).await? } else { None };
-    let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
-    sql.push(" JOIN (");
-    // Each status is looked up by itself and cut to the page: a scan of its index that ends with the page, where a
-    // scan for several at once sorts every run of all of them.
-    let statuses: Vec<Option<RunStatus>> = match &filter.status {
-        None => vec![None],
-        Some(wanted) => {
-            let wanted = wanted.iter().enumerate().filter(|(index, one)| !wanted[..*index].contains(one));
-            wanted.map(|(_, one)| Some(*one)).collect()
-        }
-    };
-    if statuses.is_empty() {
-        sql.push("SELECT key FROM runs WHERE 0");
-    }
-    for (index, status) in statuses.into_iter().enumerate() {
-        sql.push(if index == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
-        sql.push("SELECT key FROM runs WHERE 1 = 1");
-        equal(&mut sql, "status", status.map(RunStatus::name));
-        conditions(&mut sql, &filter)?;
-        page.finish(&mut sql, "key");
-        sql.push(")");
-    }
-    sql.push(") AS p ON p.key = r.key");
-    page.sort(&mut sql, "r.key");
-    let position = reader.position().into();
-    let runs = rows(reader, &mut sql).await?;
-    Ok(page.connect(keyed(&runs, run, |one| one.key)?, About { total_count, position }))
-}
-
-/// The conditions of a filter apart from the status.
-fn conditions(sql: &mut QueryBuilder<Sqlite>, filter: &RunFilter) -> Result<()> {
-    equal(sql, "namespace", filter.namespace.clone());
-    equal(sql, "name", filter.name.clone());
-    equal(sql, "version", filter.version.clone());
-    if let Some(actor) = &filter.actor {
-        sql.push(" AND actor = (SELECT id FROM labels WHERE text = ").push_bind(actor.clone()).push(")");
-    }
-    let parent = filter.parent_id.as_ref().map(id_of).transpose()?;
-    equal(sql, "parent", parent.map(|id| id.0.as_bytes().to_vec()));
-    // Time never goes backwards within a log, so a time of start is a bound of the key.
-    let started = filter.started_at.unwrap_or_default();
-    if let Some(from) = started.from {
-        sql.push(" AND key >= (SELECT key FROM runs WHERE started_at >= ").push_bind(from.0.as_micros());
-        sql.push(" ORDER BY started_at, key LIMIT 1)");
-    }
-    if let Some(to) = started.to {
-        sql.push(" AND key <= (SELECT key FROM runs WHERE started_at <= ").push_bind(to.0.as_micros());
-        sql.push(" ORDER BY started_at DESC, key DESC LIMIT 1)");
-    }
-    within(sql, "ended_at", filter.ended_at);
-    Ok(())
-}
-
-/// How many runs there are, when nothing but the status matters.
-async fn total(reader: &mut Reader, filter: &RunFilter) -> Result<Option<Long>> {
-    let RunFilter {
-        status, namespace: None, name: None, version: None, actor: None, parent_id: None, ..
-    } = filter
-    else {
-        return Ok(None);
-    };
-    if filter.started_at.is_some() || filter.ended_at.is_some() {
-        return Ok(None);
-    }
-    let mut sql = QueryBuilder::<Sqlite>::new("SELECT coalesce(sum(runs), 0) FROM run_counts WHERE 1 = 1");
-    let names = status.as_ref().map(|wanted| wanted.iter().map(|status| status.name()).collect());
-    any_of(&mut sql, "status", "status", names)?;
-    let total: i64 = sql.build_query_scalar().fetch_one(&mut **reader).await.map_err(fault::database)?;
-    Ok(Some(Long::of(total)))
-}
-
-fn run(row: &SqliteRow) -> Result<Run> {
-    let row = Columns(row);
-    let stream: String = row.get("stream")?;
-    let id = stream.strip_prefix("run/").unwrap_or(&stream);
-    let (started_at, ended_at) = (row.time("started_at")?, row.maybe_time("ended_at")?);
-    Ok(Run {
-        id: id.into(),
-        status: row.status("status", RunStatus::parse)?,
-        workflow: WorkflowRef {
-            namespace: row.get("namespace")?,
-            name: row.get("name")?,
-            version: row.get("version")?,
-            digest: row.hex("digest")?,
-            inline: row.get("inline")?,
-        },
-        actor: row.get("actor_name")?,
-        parent_id: row.uuid("parent")?.map(ID::from),
-        parent_task: row.get("parent_task")?,
-        started_at,
-        deadline: row.maybe_time("deadline")?,
-        ended_at,
-        duration_ms: duration(started_at, ended_at),
-        task_count: row.get("tasks")?,
-        input: row.json("input")?.unwrap_or_else(|| Json("null".into())),
-        output: row.json("output")?,
-        error: error(&row)?,
-        first_position: row.position("key")?,
-        position: row.position("last_position")?,
-        version: row.long("stream_version")?,
-        key: row.key("key")?,
-        stream,
-    })
-}
-
 /// The error column of a run or a task.
 pub(crate) fn error(row: &Columns<'_>) -> Result<Option<WorkflowError>> {
     let Some(text) = row.get::<Option<&str>>("error")? else { return Ok(None) };
     let error: openclaw_model::event::run::WorkflowError =
         serde_json::from_str(text).map_err(|error| fault::database(sqlx::Error::Decode(error.into())))?;
-    Ok(Some(WorkflowError {
-        r#type: error.r#type,
-        status: error.status.into(),
-        title: error.title,
-        detail: error.detail,
-        instance: error.instance,
-    }))
+    Ok(Some(error.into()))
+}
+
+impl From<openclaw_model::event::run::WorkflowError> for WorkflowError {
+    fn from(error: openclaw_model::event::run::WorkflowError) -> Self {
+        Self {
+            r#type: error.r#type,
+            status: error.status.into(),
+            title: error.title,
+            detail: error.detail,
+            instance: error.instance,
+        }
+    }
 }
 
 /// Where a stream's events begin.

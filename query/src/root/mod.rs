@@ -1,6 +1,8 @@
 //! Where every question begins.
 
-use async_graphql::{Context, ID, Object, Result};
+mod durable;
+
+use async_graphql::{Context, ID, MergedObject, Object, Result};
 
 use crate::{
     Deps,
@@ -9,7 +11,7 @@ use crate::{
         event::{self, Event, EventFilter, Range},
         freshness::{self, Freshness, Projection, Server},
         message::{self, Message, MessageFilter},
-        reader_at,
+        moment, reader, reader_at,
         run::{self, Run, RunFilter},
         session::{self, Session, SessionFilter},
         stats::Stats,
@@ -20,10 +22,6 @@ use crate::{
     scalar::{Long, Position},
 };
 
-/// The query type; its description is that of the schema.
-#[derive(Debug)]
-pub(crate) struct Query;
-
 /// What may be asked. There is no mutation: whatever changes something is a command over JSON-RPC, which answers
 /// with the position to hand to `minPosition` here.
 ///
@@ -31,8 +29,15 @@ pub(crate) struct Query;
 /// is not given, at most 10,000), and fails with `CONSISTENCY_TIMEOUT` if it does not. Without it a field answers
 /// from where the view stands; the `extensions` of every answer say where that is. Pages have 50 items when `first`
 /// and `last` are not given, and at most 200.
+#[derive(Debug, Default, MergedObject)]
+pub(crate) struct Query(BasicQuestions, durable::DurableQuestions);
+
+/// Runs, tasks, conversations, definitions, the audit log.
+#[derive(Debug, Default)]
+pub(crate) struct BasicQuestions;
+
 #[Object]
-impl Query {
+impl BasicQuestions {
     /// How current answers are at this moment.
     async fn freshness(&self, ctx: &Context<'_>) -> Result<Freshness> {
         Ok(freshness::freshness(ctx.data::<Deps>()?))
@@ -50,14 +55,23 @@ impl Query {
     }
 
     /// One run of a workflow.
+    ///
+    /// With `asOf` it is shown as it was when that position was the end of the log: it, its tasks, waits, effects,
+    /// attempts, timeline and events. Its history is folded for that; it may have at most 20,000 events and 16 MiB
+    /// up to there. Other runs that it leads to are shown as they are now.
     async fn run(
         &self,
         ctx: &Context<'_>,
         id: ID,
+        as_of: Option<Position>,
         min_position: Option<Position>,
         timeout_ms: Option<Long>,
     ) -> Result<Option<Run>> {
-        run::one(&mut reader_at(ctx, min_position, timeout_ms).await?, &id).await
+        wait_for(ctx, min_position, timeout_ms).await?;
+        match as_of {
+            Some(position) => moment::run_at(ctx, &id, position).await,
+            None => run::one(&mut reader(ctx).await?, &id).await,
+        }
     }
 
     /// Runs of workflows, newest first.

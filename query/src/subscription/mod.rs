@@ -3,6 +3,8 @@
 //! Events are pulled from the log by position as fast as the client takes them, so nothing is kept for a slow one
 //! and nothing can be lost or doubled between history and present.
 
+mod durable;
+
 use std::{
     sync::{
         Arc,
@@ -11,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use async_graphql::{Context, ID, Result, SimpleObject, Subscription};
+use async_graphql::{Context, ID, MergedSubscription, Result, SimpleObject, Subscription};
 use async_stream::try_stream;
 use futures_util::{Stream, StreamExt as _};
 use openclaw_model::{Recorded, StreamId, Version, event::RunEvent};
@@ -58,14 +60,17 @@ pub(crate) struct RunUpdate {
     pub(crate) run: Run,
 }
 
-/// What may be watched, over WebSocket.
-#[derive(Debug)]
-pub(crate) struct Subscription;
-
 /// What may be watched, over WebSocket. Every answer carries its `position`; hand the last one that was handled to
 /// `after` and get everything since exactly once.
+#[derive(Debug, Default, MergedSubscription)]
+pub(crate) struct Subscription(BasicNews, durable::DurableNews);
+
+/// Events, runs and the worker of the read model.
+#[derive(Debug, Default)]
+pub(crate) struct BasicNews;
+
 #[Subscription]
-impl Subscription {
+impl BasicNews {
     /// Events of the log as they are committed. `after` is exclusive: hand in the last position that was handled
     /// and get everything since exactly once; without it, only what is new.
     async fn events(
