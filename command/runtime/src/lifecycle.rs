@@ -111,11 +111,8 @@ impl Told<'_> {
                 }
             }
             RunEvent::EventConsumed(data) if data.last => {
-                let keys = if data.keys.is_empty() {
-                    json!({})
-                } else {
-                    json!({ "correlationKeys": data.keys })
-                };
+                let keys =
+                    if data.keys.is_empty() { json!({}) } else { json!({ "correlationKeys": data.keys }) };
                 self.workflow("correlation-completed", "completedAt", keys);
             }
             RunEvent::TaskCompleted(data) => {

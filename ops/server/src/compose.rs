@@ -6,15 +6,13 @@ use anyhow::Context as _;
 use axum::Router;
 use openclaw_gateway::{Definitions, Ends, Sequencer, Service, rpc::Rpc, service::Shown};
 use openclaw_log::{EventLog, Health};
-use openclaw_ports::{
-    Clock,
-    secrets::{NoSecrets, Secrets},
-};
+use openclaw_ports::{Clock, Secrets};
 use openclaw_projection::{Projector, Status, Views};
 use openclaw_runtime::{
     OpenRuns, Parts, Runtime,
-    effects::{HttpEffects, OwnEffects, ProcessEffects, RuntimeEffects, http},
+    effects::{ContainerEffects, HttpEffects, OwnEffects, ProcessEffects, RuntimeEffects, http},
     evaluator::{JqEvaluator, WorkerCommand},
+    webhooks::{self, Registered, Webhooks},
 };
 use openclaw_sandbox::Bubblewrap;
 use openclaw_sled::SledLog;
@@ -25,6 +23,8 @@ use crate::{
     config::Config,
     data::Data,
     http::{Gate, Readiness},
+    resources::Directory,
+    secrets::FileSecrets,
     world::{RandomIds, SystemClock},
 };
 
@@ -44,12 +44,13 @@ struct Drainable {
     sequencer: Sequencer,
     rpc: Rpc,
     runtime: Runtime,
+    webhooks: Webhooks,
     effects: Arc<RuntimeEffects<SledLog>>,
     projector: Projector,
     grace: Duration,
     /// The sequencer's task.
     deciding: JoinSet<()>,
-    /// The runtime's task.
+    /// The tasks of the runtime and of the webhooks.
     carrying_out: JoinSet<()>,
 }
 
@@ -70,6 +71,10 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
         .await
         .context("the log cannot be read for runs that have not ended")?;
 
+    let registered = Registered::load(&*log, &data.path().join("webhooks.json"))
+        .await
+        .context("the log cannot be read for webhooks")?;
+
     let views_at = config.projection.directory.clone().unwrap_or_else(|| data.views());
     let projector = Projector::start(log.clone(), &views_at).await?;
     let views = projector.views();
@@ -78,7 +83,11 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
     let mut deciding = JoinSet::new();
     deciding.spawn(decide);
 
-    let definitions = Arc::new(Definitions::new(log.clone()));
+    let mut definitions = Definitions::new(log.clone());
+    if let Some(directory) = &config.workflows.resources {
+        definitions = definitions.with_resources(Arc::new(Directory::new(directory)));
+    }
+    let definitions = Arc::new(definitions);
     let ends = Arc::new(Ends::new());
     let shown = {
         let views = views.clone();
@@ -91,7 +100,8 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
             Shown { position: progress.position, failure }
         })
     };
-    let secrets: Arc<dyn Secrets> = Arc::new(NoSecrets);
+    let secrets: Arc<dyn Secrets> =
+        Arc::new(FileSecrets::open(config.secrets.directory.clone(), config.given.secrets.clone())?);
     let service =
         Service::new(log.clone(), sequencer.clone(), definitions.clone(), ends.clone(), ids.clone(), shown);
     let service = Arc::new(service.with_secrets(secrets.clone()));
@@ -106,11 +116,13 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
         log: log.clone(),
         sequencer: sequencer.clone(),
         definitions: definitions.clone(),
-        ends: ends.clone(),
         service: service.clone(),
     };
-    let http = HttpEffects::new(http::Limits::default());
-    let effects = Arc::new(RuntimeEffects::new(http, process, own));
+    let http = HttpEffects::new(http::Limits::default(), ids.clone());
+    let engine = config.containers.config(config.given.engine.clone(), data.containers());
+    let container = ContainerEffects::new(engine, clock.clone());
+    container.sweep();
+    let effects = Arc::new(RuntimeEffects::new(http, process, container, own, secrets.clone()));
     let parts = Parts {
         log: log.clone(),
         sequencer: sequencer.clone(),
@@ -119,8 +131,9 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
         effects: effects.clone(),
         evaluator: Arc::new(JqEvaluator::new(Some(expression_worker()), config.runtime.expression_workers)),
         clock: clock.clone(),
-        ids,
-        secrets,
+        ids: ids.clone(),
+        secrets: secrets.clone(),
+        max_active_runs: config.runtime.max_active_runs,
         limits: stepper::Limits {
             tasks: config.runtime.tasks_per_run,
             events: config.runtime.events_per_step,
@@ -132,6 +145,17 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
     let mut carrying_out = JoinSet::new();
     carrying_out.spawn(carry_out);
 
+    let hooks = webhooks::Parts {
+        log: log.clone(),
+        sequencer: sequencer.clone(),
+        clock: clock.clone(),
+        ids,
+        secrets,
+        limits: config.webhooks.limits(),
+    };
+    let (webhooks, deliver) = Webhooks::new(hooks, registered);
+    carrying_out.spawn(deliver);
+
     let rpc = Rpc::new(service.clone(), config.limits.rpc());
     let router = rpc.router().merge(queries(log.clone(), views.clone(), clock, gate));
     let readiness = readiness(log.clone(), views);
@@ -140,6 +164,7 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
         sequencer,
         rpc,
         runtime,
+        webhooks,
         effects,
         projector,
         grace: config.runtime.stop_grace.0,
@@ -200,6 +225,7 @@ impl App {
             sequencer,
             rpc,
             runtime,
+            webhooks,
             effects,
             projector,
             grace,
@@ -209,6 +235,7 @@ impl App {
         rpc.drain().await;
         runtime.stop(grace).await;
         effects.stop().await;
+        webhooks.stop().await;
         while carrying_out.join_next().await.is_some() {}
         sequencer.close();
         while deciding.join_next().await.is_some() {}

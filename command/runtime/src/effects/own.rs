@@ -66,9 +66,7 @@ impl<L: EventLog> OwnEffects<L> {
         Ok(end.map(|end| match end {
             End::Completed(output) => Ok((*output).clone()),
             End::Faulted(error) => Err(error),
-            End::Cancelled(_) => {
-                Err(error::runtime(format!("the child run {} was cancelled", request.run)))
-            }
+            End::Cancelled(_) => Err(error::runtime(format!("the child run {} was cancelled", request.run))),
         }))
     }
 
@@ -76,12 +74,7 @@ impl<L: EventLog> OwnEffects<L> {
         Ok(runs::fold(&*self.log, run).await.map_err(|refused| failed(&refused))?.state)
     }
 
-    async fn start(
-        &self,
-        parent: RunId,
-        task: TaskId,
-        request: &RunRequest,
-    ) -> Result<(), WorkflowError> {
+    async fn start(&self, parent: RunId, task: TaskId, request: &RunRequest) -> Result<(), WorkflowError> {
         let (workflow, _) = self
             .definitions
             .startable(&request.namespace, &request.name, Some(&request.version))

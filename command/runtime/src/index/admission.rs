@@ -68,20 +68,22 @@ impl Admission {
         run: impl Fn(RunId) -> Option<&'a OpenRun>,
     ) -> Vec<RunId> {
         let Some(group) = self.groups.get_mut(key) else { return Vec::new() };
+        let room = |limit: u32, let_in: &[_]| group.inside.len() + let_in.len() < limit as usize;
         let mut let_in = Vec::new();
-        for place in group.waiting.clone() {
+        for place in &group.waiting {
             let Some(more) = run(place.2).and_then(|open| open.more.as_deref()) else { continue };
             if more.paused || more.not_before.is_some_and(|at| at > now) {
                 continue;
             }
-            let limit = more.concurrency.as_ref().map_or(u32::MAX, |bound| bound.limit.max(1));
-            if group.inside.len() >= limit as usize {
+            if !room(more.concurrency.as_ref().map_or(u32::MAX, |bound| bound.limit.max(1)), &let_in) {
                 break;
             }
-            group.waiting.remove(&place);
-            group.inside.insert(place.2);
-            let_in.push(place.2);
+            let_in.push(*place);
         }
-        let_in
+        for place in &let_in {
+            group.waiting.remove(place);
+            group.inside.insert(place.2);
+        }
+        let_in.into_iter().map(|place| place.2).collect()
     }
 }

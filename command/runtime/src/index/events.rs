@@ -42,7 +42,13 @@ impl OpenRuns {
     }
 
     /// Hands a CloudEvent to the tasks and schedules that may be interested; not to `except`.
-    pub(super) fn publish(&mut self, position: Position, part: u8, event: &Arc<Value>, except: Option<RunId>) {
+    pub(super) fn publish(
+        &mut self,
+        position: Position,
+        part: u8,
+        event: &Arc<Value>,
+        except: Option<RunId>,
+    ) {
         let mut receivers: HashMap<RunId, Vec<TaskId>> = HashMap::new();
         for (run, task) in self.derived.listeners.candidates(event, except.is_some()) {
             let listening = self.run(run).and_then(|open| open.more.as_ref()?.listening.get(&task));

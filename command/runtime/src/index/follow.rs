@@ -47,8 +47,13 @@ impl OpenRuns {
                     .as_run()
                     .and_then(|run| self.run(run))
                     .is_some_and(|open| open.more.is_some()),
-                "run.task_skipped" | "run.task_retried" | "run.error_caught" | "run.item_completed"
-                | "run.effect_redispatched" | "run.effect_unknown" | "run.task_held" => false,
+                "run.task_skipped"
+                | "run.task_retried"
+                | "run.error_caught"
+                | "run.item_completed"
+                | "run.effect_redispatched"
+                | "run.effect_unknown"
+                | "run.task_held" => false,
                 kind => !kind.starts_with("session.") && !kind.starts_with("webhook."),
             };
         if needed {
@@ -107,8 +112,8 @@ impl OpenRuns {
                 let name = stream.name().to_owned();
                 let runs = &self.known.runs;
                 let scheduled = self.known.schedules.entry(name.clone()).or_default();
-                let owed = scheduled
-                    .follow(&name, event, place.position, place.at, |run| runs.contains_key(&run));
+                let owed =
+                    scheduled.follow(&name, event, place.position, place.at, |run| runs.contains_key(&run));
                 owed.into_iter().for_each(|owed| self.owe(owed));
                 self.wakes.push(Wake::Schedule(name));
             }
@@ -198,6 +203,9 @@ impl OpenRuns {
             RunEvent::Forked(_) => {
                 let state = runs::fold(log, run).await?.state;
                 self.reopen(run, &state, place);
+                // What could not be asked of a run that is being copied is asked now.
+                let of_run = |owed: &&Owed| matches!(owed, Owed::Close { run: other, .. } if *other == run);
+                self.wakes.extend(self.known.owed.iter().filter(of_run).cloned().map(Wake::Owe));
             }
             RunEvent::Completed(_) | RunEvent::Faulted(_) | RunEvent::Cancelled(_) => {
                 self.lifecycle(log, run, event, place).await?;
@@ -353,4 +361,3 @@ impl OpenRuns {
         }
     }
 }
-

@@ -32,12 +32,12 @@ use openclaw_log::EventLog;
 use openclaw_model::{ApprovalId, Position, RunId, TaskId, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
+use self::{admission::Admission, listeners::Listeners, run::Awaited};
 pub(crate) use self::{
     owed::Owed,
     run::{Delivery, OpenRun, Own, Parked},
     schedules::{Offered, Scheduled},
 };
-use self::{admission::Admission, listeners::Listeners, run::Awaited};
 
 /// Positions after which the file is written again.
 const STRIDE: u64 = 8_192;
@@ -204,8 +204,7 @@ impl OpenRuns {
     /// Whether the run may have a worker as far as concurrency is concerned.
     pub(crate) fn admits(&self, run: RunId) -> bool {
         self.known.runs.get(&run).is_some_and(|open| {
-            let special =
-                open.more.as_deref().is_some_and(|more| more.cancelled || more.copying.is_some());
+            let special = open.more.as_deref().is_some_and(|more| more.cancelled || more.copying.is_some());
             special || self.derived.admission.admits(run, open)
         })
     }

@@ -71,7 +71,8 @@ impl OpenRuns {
             Own::Child { run, close, .. } => {
                 let Some(open) = self.run(run) else { return };
                 let asked = open.more.as_ref().is_some_and(|more| more.cancelled);
-                Owed::close(run, close).filter(|owed| !asked || matches!(owed, Owed::Close { kill: true, .. }))
+                Owed::close(run, close)
+                    .filter(|owed| !asked || matches!(owed, Owed::Close { kill: true, .. }))
             }
             Own::Approval { approval } => {
                 self.known.approvals.contains_key(&approval).then_some(Owed::Void { approval, task })

@@ -99,9 +99,7 @@ impl Own {
     /// What `request` sets going, if that is in another stream.
     pub(crate) const fn of(request: &Request) -> Option<Self> {
         match request {
-            Request::Run(child) => {
-                Some(Self::Child { run: child.run, wait: child.wait, close: child.close })
-            }
+            Request::Run(child) => Some(Self::Child { run: child.run, wait: child.wait, close: child.close }),
             Request::Approval(request) => Some(Self::Approval { approval: request.approval }),
             _ => None,
         }

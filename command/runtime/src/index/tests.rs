@@ -167,7 +167,7 @@ async fn a_child_that_nobody_waits_for_any_more_is_owed_its_end_until_it_is_aske
         feed.family(close).await;
         feed.run(1, cancelled.clone()).await;
         let owed = Owed::Close { run: run(2), kill };
-        assert_eq!(feed.owed(), [owed.clone()]);
+        assert_eq!(feed.owed(), std::slice::from_ref(&owed));
         let mut feed = feed.reloaded();
         assert_eq!(feed.owed(), [owed], "a restart forgets no debt");
         feed.run(2, RunEvent::CancelRequested(RunCancelRequested { reason: None, kill })).await;

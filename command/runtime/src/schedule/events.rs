@@ -70,12 +70,8 @@ pub(crate) async fn offer<L: EventLog>(
     let count = consume.filters.len() as u32;
     let missing = (0..count).filter(|index| *index != filter && !scheduled.passed.contains(index)).count();
     let complete = consume.mode != Mode::All || missing == 0;
-    let consumed = ScheduleEventConsumed {
-        filter,
-        position: offered.position,
-        event: Box::new((*event).clone()),
-        keys,
-    };
+    let consumed =
+        ScheduleEventConsumed { filter, position: offered.position, event: Box::new((*event).clone()), keys };
     let run = complete.then(|| RunId(parts.ids.next()));
     let command = Command::Consume { digest: active.digest, consumed, run };
     submit(parts, stream(name)?, command, None, None).await

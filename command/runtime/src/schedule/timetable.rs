@@ -170,7 +170,10 @@ mod tests {
     fn what_is_due_every_hour_is_due_every_hour_whatever_the_clock_does() {
         let mut hourly = berlin("0 * * * *", "2026-10-24T23:30:00Z");
         let expected = ["2026-10-25T00:00Z", "2026-10-25T01:00Z", "2026-10-25T02:00Z"];
-        assert_eq!(times(&mut hourly, 3).join(" ").replace(":00Z", "Z"), expected.join(" ").replace(":00Z", "Z"));
+        assert_eq!(
+            times(&mut hourly, 3).join(" ").replace(":00Z", "Z"),
+            expected.join(" ").replace(":00Z", "Z")
+        );
     }
 
     #[test]

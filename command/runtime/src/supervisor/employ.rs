@@ -30,11 +30,7 @@ impl<L: EventLog> Supervisor<L> {
         }
         let Some(open) = self.open.run(run) else { return };
         if !self.open.admits(run) {
-            // A run that waited for its time may find room now.
-            let key = open.more.as_ref().and_then(|more| more.concurrency.as_ref());
-            if let Some(key) = key.map(|bound| bound.key.clone()) {
-                self.admit(&key);
-            }
+            // It is let in when there is room.
             return;
         }
         if self.parts.max_active_runs.is_some_and(|most| self.running.len() >= most.max(1)) {
@@ -59,6 +55,15 @@ impl<L: EventLog> Supervisor<L> {
             let (exit, pokes) = worker.run(pokes, brief).await;
             (run, exit, pokes)
         });
+    }
+
+    /// A run that waited for a time goes on; one that has not begun may find room now.
+    pub(super) fn on_time(&mut self, run: RunId) {
+        let bound = self.open.run(run).and_then(|open| open.more.as_ref()?.concurrency.as_ref());
+        match bound.map(|bound| bound.key.clone()).filter(|_| !self.open.admits(run)) {
+            Some(key) => self.admit(&key),
+            None => self.employ(run, false),
+        }
     }
 
     /// Lets runs of a concurrency key begin, as many as there is room for.
@@ -91,10 +96,8 @@ impl<L: EventLog> Supervisor<L> {
         self.running.remove(&run);
         match exit {
             Exit::Ended => {
-                // Open in spite of that: it was retried at once.
-                if self.open.run(run).is_some() && pokes.try_recv().is_ok() {
-                    self.employ(run, true);
-                }
+                // Open in spite of that: it was retried at once. Nothing happens if it is not.
+                self.employ(run, true);
             }
             Exit::Stopped(reason) => tracing::warn!(%run, reason, "a run was left where it stands"),
             Exit::Parked { version, due } => {

@@ -231,7 +231,8 @@ impl<L: EventLog> Supervisor<L> {
         for owed in self.open.owed().clone() {
             self.pay(owed);
         }
-        let schedules: Vec<Arc<str>> = self.open.schedules().keys().map(|name| name.as_str().into()).collect();
+        let schedules: Vec<Arc<str>> =
+            self.open.schedules().keys().map(|name| name.as_str().into()).collect();
         for name in schedules {
             self.plan(&name);
             self.offer(&name);
@@ -319,7 +320,7 @@ impl<L: EventLog> Supervisor<L> {
                     let parked = self.open.run(run).and_then(|open| open.parked.as_ref());
                     if parked.is_some_and(|parked| parked.due.is_some_and(|due| due <= now)) {
                         metrics::woken(now.millis_since(due));
-                        self.employ(run, false);
+                        self.on_time(run);
                     }
                 }
                 Timer::Approval(approval) => self.expire(approval, due),

@@ -17,8 +17,7 @@ use openclaw_gateway::{
 use openclaw_log::EventLog;
 use openclaw_model::{
     Actor, CommandDigest, CommandId, Position, RunId, StreamId, TaskId, Timestamp, Version,
-    envelope::Causality,
-    event::run::EffectClass,
+    envelope::Causality, event::run::EffectClass,
 };
 use openclaw_workflow::stepper::{Advanced, Limits, Program, Stimulus, Surroundings, advance};
 use tokio::{
@@ -123,8 +122,9 @@ impl<L: EventLog> Worker<L> {
             Ok(exit) => exit,
             Err(refused) => Exit::Stopped(refused.to_string()),
         };
+        let ended = matches!(exit, Exit::Ended);
         for performing in self.performing.values() {
-            performing.stop();
+            performing.stop(ended);
         }
         // Whatever was started is gone when the worker is.
         while self.outcomes.join_next().await.is_some() {
@@ -144,7 +144,8 @@ impl<L: EventLog> Worker<L> {
             }
             recovered = true;
         }
-        let program = match self.parts.definitions.of_run(&reference, state.definition.as_deref()).await {
+        let (inline, resources) = (state.definition.as_deref(), &*state.resources);
+        let program = match self.parts.definitions.of_run(&reference, inline, resources).await {
             Ok(program) => program,
             Err(missing) => return Ok(Exit::Stopped(missing.to_string())),
         };
@@ -199,12 +200,11 @@ impl<L: EventLog> Worker<L> {
         let lingers = !self.elsewhere.is_empty() && self.parts.max_active_runs.is_none();
         let patience = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let wait =
-                due.map(|due| Duration::from_millis(due.millis_since(self.parts.clock.now())));
+            let wait = due.map(|due| Duration::from_millis(due.millis_since(self.parts.clock.now())));
             let idle = self.performing.is_empty();
             let long = wait.is_none_or(|wait| wait > PATIENCE);
             let parked = Exit::Parked { version: state.version, due };
-            if idle && long && !(lingers && !self.elsewhere.is_empty()) {
+            if idle && long && (!lingers || self.elsewhere.is_empty()) {
                 return Ok(Err(parked));
             }
             tokio::select! {

@@ -23,6 +23,8 @@ pub(super) struct Performing {
     abort: AbortHandle,
     /// Whether it goes through our own sequencer, so that it must not be undone when only the process stops.
     own: bool,
+    /// Whether it is a container, which goes on when only the process stops, and is found again.
+    stays: bool,
     /// It ended elsewhere while it was looked at, so it is to be looked at again.
     again: bool,
 }
@@ -38,9 +40,9 @@ pub(super) enum Done {
 }
 
 impl Performing {
-    /// Stops it because the worker leaves, not because the run wants it stopped.
-    pub(super) fn stop(&self) {
-        if self.own {
+    /// Stops it because the worker leaves, not because the run wants it stopped. `ended` says that the run has ended.
+    pub(super) fn stop(&self, ended: bool) {
+        if self.own || (self.stays && !ended) {
             self.abort.abort();
         } else {
             self.cancel.cancel();
@@ -81,6 +83,7 @@ impl<L: EventLog> Worker<L> {
         let effects = self.parts.effects.clone();
         let cancel = CancellationToken::new();
         let own = matches!(intent.request, Request::Run(_) | Request::Command(_) | Request::Approval(_));
+        let stays = matches!(intent.request, Request::Container(_));
         let asks = self.questions.remove(&task);
         let (run, token) = (self.run, cancel.clone());
         metrics::effect_started();
@@ -100,7 +103,7 @@ impl<L: EventLog> Worker<L> {
             };
             (task, done)
         });
-        self.performing.insert(task, Performing { cancel, abort, own, again: false });
+        self.performing.insert(task, Performing { cancel, abort, own, stays, again: false });
     }
 
     /// What an effect that ended means for the run; nothing if the run does not wait for it any more.

@@ -72,7 +72,9 @@ impl Effects for Routed {
 
     fn begin<'a>(&'a self, run: RunId, task: TaskId, intent: &'a Intent) -> Beginning<'a> {
         Box::pin(async move {
-            let Request::Run(request) = &intent.request else { panic!("only child runs are begun: {intent:?}") };
+            let Request::Run(request) = &intent.request else {
+                panic!("only child runs are begun: {intent:?}")
+            };
             self.own.run(run, task, request).await.unwrap_or_else(|error| Some(Err(error)))
         })
     }
