@@ -35,7 +35,6 @@ pub struct Run;
 
 /// What may be asked of a run.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "one is made for each command, and moved a few times")]
 pub enum Command {
     /// Accept it.
     Start(RunStarted),
