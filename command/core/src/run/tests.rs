@@ -1,7 +1,11 @@
 //! Given events, when a command comes, then events or a rejection.
 
+mod control;
+mod property;
+
 use alloc::vec;
 
+use super::*;
 use openclaw_model::{
     Digest,
     event::run::{
@@ -9,9 +13,6 @@ use openclaw_model::{
         RunRunning, TaskCompleted, TaskKind, TaskStarted, Work, WorkflowRef,
     },
 };
-use proptest::prelude::*;
-
-use super::*;
 
 fn started() -> RunStarted {
     let workflow = WorkflowRef {
@@ -65,6 +66,16 @@ fn effect() -> Work {
         }),
         inquiry: None,
     })
+}
+
+fn error() -> openclaw_model::event::run::WorkflowError {
+    openclaw_model::event::run::WorkflowError {
+        r#type: "about:blank".into(),
+        status: 503,
+        title: None,
+        detail: None,
+        instance: None,
+    }
 }
 
 fn given(events: &[RunEvent]) -> State {
@@ -175,32 +186,4 @@ fn an_unknown_effect_suspends_the_run_and_is_owed_no_more() {
     history.push(RunEvent::EffectUnknown(EffectUnknown { task: TaskId(1) }));
     assert_eq!(given(&history).status(), Status::Suspended);
     assert!(pending(&given(&history)).is_empty());
-}
-
-proptest! {
-    /// DESIGN section 5: for every prefix of every history, what is pending is what was asked for and has no
-    /// recorded outcome.
-    #[test]
-    fn pending_effects_are_those_intended_without_outcome(choices in prop::collection::vec(0u8..4, 0..60)) {
-        let mut history = running();
-        let mut owed = alloc::collections::BTreeSet::new();
-        let mut next = 1;
-        for choice in choices {
-            if choice < 2 || owed.is_empty() {
-                history.push(task_started(next, None, effect()));
-                owed.insert(TaskId(next));
-                next += 1;
-            } else {
-                let task = *owed.iter().nth(usize::from(choice) % owed.len()).expect("not empty");
-                history.push(task_completed(task.0));
-                owed.remove(&task);
-            }
-            let state = given(&history);
-            let found: alloc::collections::BTreeSet<_> = pending(&state)
-                .into_iter()
-                .filter_map(|work| match work { Pending::Effect { task, .. } => Some(task), _ => None })
-                .collect();
-            prop_assert_eq!(&found, &owed);
-        }
-    }
 }
