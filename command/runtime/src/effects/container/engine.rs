@@ -5,6 +5,7 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -19,6 +20,8 @@ use super::{Choice, Config, EFFECT, Problem};
 const DIRECTORIES: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
 /// What is kept of what the engine says about itself.
 const MAX_WORDS: usize = 256 << 10;
+/// How often it is looked whether a container that is handed its input has been started.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Longest part of it that becomes part of an error.
 const MAX_EXCERPT: usize = 1024;
 
@@ -36,6 +39,9 @@ pub(super) struct State {
     pub(super) status: String,
     #[serde(default, rename = "ExitCode")]
     pub(super) code: i32,
+    /// Why it was not started, if it was not.
+    #[serde(default)]
+    pub(super) error: String,
     /// RFC 3339.
     #[serde(default)]
     pub(super) finished_at: String,
@@ -124,19 +130,19 @@ impl Engine {
             return self.ask("start a container", &["start", id]).await.map(|_| ());
         };
         let mut command = self.command(&["start", "--attach", "--interactive", id]);
-        command
-            .stdin(stdin)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(false);
+        command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).kill_on_drop(false);
         let mut child = command.spawn().map_err(|problem| self.gone(&problem))?;
-        let stderr = child.stderr.take().expect("standard error is a pipe");
-        // Its exit code is that of the container, or says that there was no start; the state tells which.
-        let ((words, _), _) = tokio::join!(bounded(stderr, MAX_WORDS), child.wait());
-        match self.state(id).await? {
-            state if state.is_new() => Err(Problem::Engine(format!("start a container{}", excerpt(&words)))),
-            _ => Ok(()),
+        // It stays for as long as the container runs, and its exit code is the container's or its own: only the state
+        // tells whether there was a start.
+        loop {
+            let over = tokio::time::timeout(LOOK_AGAIN, child.wait()).await.is_ok();
+            let state = self.state(id).await?;
+            if !state.is_new() {
+                return Ok(());
+            }
+            if over {
+                return Err(Problem::Engine(format!("start a container{}", excerpt(state.error.as_bytes()))));
+            }
         }
     }
 

@@ -38,8 +38,8 @@ create)
 start)
   while [ $# -gt 1 ]; do attach=1; shift; done
   id=$1
-  [ -f "$state/broken" ] && { echo "cannot start" >&2; exit 1; }
-  echo running > "$state/$id.status"
+  [ -f "$state/broken" ] && { echo "cannot start" | tee "$state/$id.error" >&2; exit 1; }
+  echo running > "$state/$id.new" && mv "$state/$id.new" "$state/$id.status"
   [ -n "$attach" ] && cat > "$state/$id.stdin" || : > "$state/$id.stdin"
   # The container is nobody's child.
   setsid sh -c '
@@ -65,8 +65,9 @@ inspect)
     printf '{'; sed 's/\(.*\)=\(.*\)/"\1":"\2"/' "$state/$id.labels" | paste -sd, -; printf '}';;
   *)
     [ -f "$state/$id.status" ] || { echo "no such container" >&2; exit 1; }
-    printf '{"Status":"%s","ExitCode":%s,"FinishedAt":"%s"}' "$(cat "$state/$id.status")" \
-      "$(cat "$state/$id.code" 2>/dev/null || echo 0)" "$(cat "$state/$id.finished" 2>/dev/null)";;
+    printf '{"Status":"%s","ExitCode":%s,"FinishedAt":"%s","Error":"%s"}' "$(cat "$state/$id.status")" \
+      "$(cat "$state/$id.code" 2>/dev/null || echo 0)" "$(cat "$state/$id.finished" 2>/dev/null)" \
+      "$(cat "$state/$id.error" 2>/dev/null)";;
   esac;;
 logs) cat "$state/$1.out"; cat "$state/$1.err" >&2;;
 rm)
@@ -254,10 +255,16 @@ async fn a_container_is_killed_when_it_is_cancelled_or_takes_too_long() {
 #[tokio::test]
 async fn nobody_waits_for_a_container_that_is_not_awaited() {
     let world = World::new(|_, _| {});
-    let request = ContainerRequest { wait: false, ..shell("sleep 0.1; echo done") };
-    assert_eq!(world.perform(&request, "k").await, Ok(Value::Null));
-    assert_eq!(world.perform(&request, "k").await, Ok(Value::Null));
-    assert_eq!((world.count("start"), world.count("wait")), (1, 0));
+    for (key, stdin) in [("one", None), ("two", Some("in".to_owned()))] {
+        let request = ContainerRequest { wait: false, stdin, ..shell("sleep 60; echo done") };
+        assert_eq!(world.perform(&request, key).await, Ok(Value::Null));
+        assert_eq!(world.perform(&request, key).await, Ok(Value::Null));
+    }
+    assert_eq!((world.count("start"), world.count("wait")), (2, 0));
+    let engine = Engine::find(&world.effects.inner.config).unwrap();
+    for key in ["one", "two"] {
+        engine.remove_effect(key).await.unwrap();
+    }
 }
 
 #[tokio::test]
