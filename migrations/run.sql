@@ -74,7 +74,7 @@ CREATE TABLE tasks (
     effect_kind  TEXT,
     effect_class TEXT,
     effect_key   TEXT,
-    keeps        INTEGER NOT NULL,    -- 1 when a retry lets it go on where it stands
+    keeps        INTEGER NOT NULL,    -- what a retry does not do again: 0 nothing, 1 its parts, 2 what it was to do
     iteration    INTEGER,
     attempt      INTEGER NOT NULL,
     retries      INTEGER NOT NULL,    -- of a try: how often its tasks were started again

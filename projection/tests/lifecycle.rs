@@ -9,49 +9,19 @@ use std::{
     time::Duration,
 };
 
-use common::history::{Scribe, run_id};
+use common::{
+    PATIENCE,
+    history::{Scribe, run_id},
+    rows::{dump, settled},
+};
 use openclaw_log::MemoryLog;
 use openclaw_model::Position;
-use openclaw_projection::{Projector, Status, Unavailable, Views};
+use openclaw_projection::{Projector, Status, Unavailable};
 
 mod common;
 
-const PATIENCE: Duration = Duration::from_secs(20);
-
 async fn start(log: &MemoryLog, directory: &Path) -> Projector {
     Projector::start(Arc::new(log.clone()), directory).await.unwrap()
-}
-
-/// Waits until the worker has nothing more to do and returns its status.
-async fn settled(views: &Views) -> Status {
-    let mut news = views.watch();
-    let done = news.wait_for(|progress| matches!(progress.status, Status::Fresh | Status::Failed(_)));
-    tokio::time::timeout(PATIENCE, done).await.unwrap().unwrap().status.clone()
-}
-
-/// The whole content, as one line per row, of every table.
-async fn dump(views: &Views) -> Vec<String> {
-    let mut reader = views.reader().await.unwrap();
-    let tables: Vec<String> =
-        sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-            .fetch_all(&mut *reader)
-            .await
-            .unwrap();
-    assert!(tables.len() >= 11, "{tables:?}");
-    let mut lines = Vec::new();
-    for table in tables {
-        let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info(?1)")
-            .bind(&table)
-            .fetch_all(&mut *reader)
-            .await
-            .unwrap();
-        let row = columns.iter().map(|name| format!("quote({name})")).collect::<Vec<_>>().join("|| ',' ||");
-        let sql = format!("SELECT {row} FROM {table} ORDER BY 1");
-        let rows: Vec<String> =
-            sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_all(&mut *reader).await.unwrap();
-        lines.extend(rows.into_iter().map(|row| format!("{table}: {row}")));
-    }
-    lines
 }
 
 fn files(directory: &Path) -> Vec<String> {

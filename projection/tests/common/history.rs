@@ -36,6 +36,16 @@ impl Scribe {
         Self { log, versions: HashMap::new(), waiting: Vec::new(), position: 0 }
     }
 
+    /// Position of the newest event, whether it is appended or waits for that.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Time of the event at `position`.
+    pub(crate) fn time(position: Position) -> Timestamp {
+        Timestamp::from_micros(EPOCH + position.0 as i64 * 1_000)
+    }
+
     /// Adds one command with these events, to be appended by [`Self::flush`]. Returns the position of the last.
     pub(crate) fn command(&mut self, actor: &str, events: Vec<(StreamId, Event)>) -> Position {
         let command = u128::from(self.position + 1);
@@ -52,7 +62,7 @@ impl Scribe {
                     id: EventId(Uuid::from_u128(u128::from(self.position) << 64)),
                     event_type: event.event_type().into(),
                     schema: event.schema(),
-                    at: Timestamp::from_micros(EPOCH + self.position as i64 * 1_000),
+                    at: Self::time(Position(self.position)),
                     actor: Actor(actor.to_owned().into()),
                     command: CommandId(command.to_be_bytes()),
                     digest: CommandDigest([7; 16]),

@@ -8,7 +8,7 @@ use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 use super::{super::write::int, list, moment, narrow, position, unknown};
 use crate::views::{
     EffectState, RunStatus, TaskStatus,
-    run::{CancelRequest, Control, OpenTask, Paused, State},
+    run::{CancelRequest, Control, Keeps, OpenTask, Paused, State},
 };
 
 pub(super) async fn states(
@@ -83,7 +83,7 @@ fn task(row: &SqliteRow) -> sqlx::Result<OpenTask> {
             .map(|text| EffectState::parse(text).ok_or_else(|| unknown("state of an effect")))
             .transpose()?,
         asks: row.try_get::<Option<&str>, _>(8)? == Some("approval"),
-        keeps: row.try_get(9)?,
+        keeps: Keeps::of(row.try_get(9)?),
         retries: narrow(row, 10)?,
         dispatches: narrow(row, 11)?,
         consumed: narrow(row, 12)?,

@@ -157,7 +157,7 @@ fn push_task(v: &mut Values, row: &TaskRow) {
 }
 
 fn push_task_tail(v: &mut Values, tail: &TaskTail, text: Text) {
-    v.push(tail.status.as_str()).push(tail.effect.map(EffectState::as_str)).push(tail.keeps);
+    v.push(tail.status.as_str()).push(tail.effect.map(EffectState::as_str)).push(tail.keeps.number());
     v.push(i64::from(tail.retries)).push(i64::from(tail.dispatches)).push(i64::from(tail.consumed));
     v.push(time(tail.ended_at)).push(time(tail.since)).push(time(tail.due)).push(time(tail.deadline));
     v.push(text(&tail.output)).push(text(&tail.error));

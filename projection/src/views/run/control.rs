@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use openclaw_model::{
-    TaskId, Timestamp,
+    TaskId,
     event::run::{RunForked, RunPaused, RunRetried, TaskHeld, TaskKind},
 };
 
 use super::{
     super::{Broken, Place, json},
-    Before, CLEAR, Changes, EffectState, OpenTask, Paused, RunStatus, State, TaskStatus,
+    Before, CLEAR, Changes, EffectState, Keeps, Paused, RunStatus, State, TaskStatus,
     fold::reopen,
     task::{self, open, touch},
 };
@@ -34,8 +34,8 @@ pub(super) fn remember(
     let mut tasks = state.open.clone();
     if let Some(task) = tasks.get_mut(&failed).filter(|_| answered) {
         // The effect is done; a retry goes on behind it.
-        task.keeps = true;
         task::settle(task, EffectState::Succeeded);
+        task::answer(task);
     }
     state.control.before = Some(Arc::new(Before { at: place.at, tasks }));
     note(state, place, changes);
@@ -59,8 +59,10 @@ pub(super) fn hold(
     let task = open(state, event.task)?;
     let answered = event.raw_output.is_some();
     task::settle(task, if answered { EffectState::Succeeded } else { EffectState::Failed });
+    if answered {
+        task::answer(task);
+    }
     (task.status, task.since) = (TaskStatus::Suspended, Some(place.at));
-    task.keeps |= answered;
     touch(task, changes).error = Some(json(&event.error));
     Ok(())
 }
@@ -87,7 +89,8 @@ pub(super) fn forked(state: &mut State, place: &Place, event: &RunForked, change
     }
     shift_deadlines(state, event.shift_ms, changes);
     for task in state.open.values_mut() {
-        if let (TaskKind::Wait | TaskKind::Try, Some(due)) = (task.kind, task.due) {
+        let waits = task.status == TaskStatus::Waiting && matches!(task.kind, TaskKind::Wait | TaskKind::Try);
+        if let (true, Some(due)) = (waits, task.due) {
             task.due = Some(due.plus_millis(event.shift_ms));
             touch(task, changes);
         }
@@ -106,7 +109,7 @@ pub(super) fn retry(state: &mut State, place: &Place, event: &RunRetried, change
         for (id, task) in &before.tasks {
             let mut task = task.clone();
             task.deadline = task.deadline.map(|limit| limit.plus_millis(passed));
-            if event.tasks.contains(id) && !task.keeps {
+            if event.tasks.contains(id) && task.keeps == Keeps::Nothing {
                 // Its row says how it ended; another one will follow.
                 continue;
             }
@@ -123,15 +126,14 @@ pub(super) fn retry(state: &mut State, place: &Place, event: &RunRetried, change
 /// Lets a failed task go on where it stood if what it did so far is worth keeping; else its row is over.
 fn put_back(state: &mut State, place: &Place, id: TaskId, changes: &mut Changes) {
     let Some(task) = state.open.get_mut(&id) else { return };
-    if task.keeps {
+    if task.keeps != Keeps::Nothing {
         if task.status == TaskStatus::Suspended {
-            (task.status, task.since) = (TaskStatus::Running, None);
-            if task.kind == TaskKind::Listen {
-                task.status = TaskStatus::Waiting;
-            }
+            let waits = task.keeps == Keeps::Place
+                && (task.kind == TaskKind::Listen || (task.kind == TaskKind::Try && task.due.is_some()));
+            task.status = if waits { TaskStatus::Waiting } else { TaskStatus::Running };
+            task.since = waits.then_some(place.at);
         }
-        // With all of its time, which may be what it ran out of.
-        task.deadline = task.deadline.map(|limit| whole(limit, task, place.at));
+        task::allow_all_its_time(task, place.at);
         touch(task, changes).error = Some(CLEAR.to_owned());
         return;
     }
@@ -139,10 +141,6 @@ fn put_back(state: &mut State, place: &Place, id: TaskId, changes: &mut Changes)
         task::close(&mut task, TaskStatus::Faulted);
         touch(&task, changes).ended_at = Some(place.at);
     }
-}
-
-fn whole(limit: Timestamp, task: &OpenTask, now: Timestamp) -> Timestamp {
-    now.plus_millis(limit.millis_since(task.started_at))
 }
 
 fn shift_deadlines(state: &mut State, millis: u64, changes: &mut Changes) {

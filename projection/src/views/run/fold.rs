@@ -12,7 +12,7 @@ use openclaw_model::{
 
 use super::{
     super::{Broken, Place, json},
-    CLEAR, CancelRequest, Changes, Control, EffectState, Origin, RunRow, RunStatus, RunTail, State,
+    CLEAR, CancelRequest, Changes, Control, EffectState, Keeps, Origin, RunRow, RunStatus, RunTail, State,
     TaskStatus, control,
     task::{self, open, touch},
 };
@@ -105,7 +105,7 @@ pub(crate) fn apply(
             control::forget(state, place, changes);
             let task = open(state, event.task)?;
             (task.status, task.due, task.since) = (TaskStatus::Waiting, Some(event.due), Some(place.at));
-            (task.retries, task.keeps) = (failed, true);
+            (task.retries, task.keeps) = (failed, Keeps::Place);
             touch(task, changes).error = Some(json(&event.error));
         }
         RunEvent::ErrorCaught(event) => {
@@ -114,7 +114,7 @@ pub(crate) fn apply(
             control::forget(state, place, changes);
             let task = open(state, event.task)?;
             (task.status, task.due, task.since) = (TaskStatus::Running, None, None);
-            task.keeps = true;
+            task.keeps = Keeps::Place;
             touch(task, changes).error = Some(json(&event.error));
         }
         RunEvent::EffectRedispatched(event) => {
@@ -135,9 +135,13 @@ pub(crate) fn apply(
                 task.dispatches += 1;
                 task.effect = Some(EffectState::Redispatched);
                 task::at_work(task);
+                task::allow_all_its_time(task, place.at);
             } else {
-                (task.effect, task.keeps) = (Some(EffectState::Reconciled), true);
-                (task.status, task.since) = (TaskStatus::Running, None);
+                task.effect = Some(EffectState::Reconciled);
+                task::answer(task);
+                if matches!(event.resolution, Resolution::Failed { .. }) {
+                    task.keeps = Keeps::Nothing;
+                }
             }
             touch(task, changes);
         }
@@ -146,15 +150,16 @@ pub(crate) fn apply(
         RunEvent::EventConsumed(event) => {
             let task = open(state, event.task)?;
             task.consumed += u32::from(!event.until);
-            task.keeps = true;
+            task::keep_place(task);
             touch(task, changes);
         }
         RunEvent::Paused(event) => control::pause(state, place, event, changes),
         RunEvent::Resumed(_) => control::resume(state, place, changes),
         RunEvent::Forked(event) => control::forked(state, place, &event, changes),
         RunEvent::CancelRequested(event) => {
-            let request = CancelRequest { at: place.at, reason: event.reason, kill: event.kill };
-            state.control.cancel = Some(request);
+            let earlier = state.control.cancel.take().and_then(|request| request.reason);
+            let reason = event.reason.or(earlier);
+            state.control.cancel = Some(CancelRequest { at: place.at, reason, kill: event.kill });
             control::note(state, place, changes);
         }
         // They are in the run's events and its timeline; none of its rows changes.

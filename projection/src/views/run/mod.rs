@@ -75,6 +75,38 @@ pub(crate) struct Before {
     pub(crate) tasks: BTreeMap<TaskId, OpenTask>,
 }
 
+/// What a retry of a task does not do again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Keeps {
+    /// It is started anew.
+    Nothing,
+    /// It goes on where it stands.
+    Place,
+    /// It goes on behind what it was to do, whose outcome is there.
+    Outcome,
+}
+
+impl Keeps {
+    /// In the read model.
+    pub(crate) const fn number(self) -> i64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Place => 1,
+            Self::Outcome => 2,
+        }
+    }
+
+    /// From the read model.
+    pub(crate) const fn of(number: i64) -> Self {
+        match number {
+            0 => Self::Nothing,
+            1 => Self::Place,
+            _ => Self::Outcome,
+        }
+    }
+}
+
 /// A task that has not ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct OpenTask {
@@ -87,8 +119,7 @@ pub(crate) struct OpenTask {
     pub(crate) effect: Option<EffectState>,
     /// Whether its effect is a decision of people.
     pub(crate) asks: bool,
-    /// Whether a retry lets it go on where it stands instead of starting it anew.
-    pub(crate) keeps: bool,
+    pub(crate) keeps: Keeps,
     pub(crate) retries: u32,
     pub(crate) dispatches: u32,
     /// Events that a `listen` has taken in.
@@ -171,7 +202,7 @@ pub(crate) struct Effect {
 pub(crate) struct TaskTail {
     pub(crate) status: TaskStatus,
     pub(crate) effect: Option<EffectState>,
-    pub(crate) keeps: bool,
+    pub(crate) keeps: Keeps,
     pub(crate) retries: u32,
     pub(crate) dispatches: u32,
     pub(crate) consumed: u32,

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{
     super::{Broken, Place, json as text},
-    AttemptRow, Changes, Effect, EffectState, OpenTask, State, TaskRow, TaskStatus, TaskTail,
+    AttemptRow, Changes, Effect, EffectState, Keeps, OpenTask, State, TaskRow, TaskStatus, TaskTail,
 };
 
 pub(super) fn open(state: &mut State, task: TaskId) -> Result<&mut OpenTask, Broken> {
@@ -49,6 +49,26 @@ fn tail_of(task: &OpenTask) -> TaskTail {
 pub(super) fn at_work(task: &mut OpenTask) {
     task.status = if task.asks { TaskStatus::Waiting } else { TaskStatus::Running };
     task.since = None;
+}
+
+/// The outcome of what a task was to do is there; what is left is to go on from it.
+pub(super) fn answer(task: &mut OpenTask) {
+    (task.status, task.since, task.keeps) = (TaskStatus::Running, None, Keeps::Outcome);
+    if !task.asks {
+        task.due = None;
+    }
+}
+
+/// What the parts of a task did is not to be done again.
+pub(super) fn keep_place(task: &mut OpenTask) {
+    if task.keeps == Keeps::Nothing {
+        task.keeps = Keeps::Place;
+    }
+}
+
+/// Gives a task its whole time limit again, which may be what it ran out of.
+pub(super) fn allow_all_its_time(task: &mut OpenTask, now: Timestamp) {
+    task.deadline = task.deadline.map(|limit| now.plus_millis(limit.millis_since(task.started_at)));
 }
 
 /// Notes the outcome of an effect, if there is one and somebody has not said what it was.
@@ -123,7 +143,10 @@ fn open_task(state: &State, place: &Place, event: &TaskStarted) -> OpenTask {
         status: TaskStatus::Running,
         effect: None,
         asks: false,
-        keeps: matches!(event.work, Work::Branches { .. }),
+        keeps: match event.work {
+            Work::Branches { .. } => Keeps::Place,
+            _ => Keeps::Nothing,
+        },
         retries: 0,
         dispatches: 0,
         consumed: 0,
@@ -202,7 +225,7 @@ pub(super) fn skip(
             tail: TaskTail {
                 status: TaskStatus::Skipped,
                 effect: None,
-                keeps: false,
+                keeps: Keeps::Nothing,
                 retries: 0,
                 dispatches: 0,
                 consumed: 0,
@@ -249,12 +272,15 @@ fn begin_round(
     let before = (task.status, task.keeps);
     match (task.kind, task.status) {
         (TaskKind::Try, TaskStatus::Waiting) if attempt == task.retries + 1 => {
-            (task.status, task.due, task.since, task.keeps) = (TaskStatus::Running, None, None, false);
+            (task.status, task.due, task.since, task.keeps) =
+                (TaskStatus::Running, None, None, Keeps::Nothing);
         }
         (TaskKind::Listen, TaskStatus::Waiting) => task.status = TaskStatus::Running,
         _ => {}
     }
-    task.keeps |= iteration.is_some();
+    if iteration.is_some() {
+        keep_place(task);
+    }
     if before != (task.status, task.keeps) {
         touch(task, changes);
     }
@@ -271,7 +297,9 @@ fn child_ended(state: &mut State, place: &Place, parent: Option<TaskId>, well: b
     if waits_again {
         (task.status, task.since) = (TaskStatus::Waiting, Some(place.at));
     }
-    task.keeps |= well;
+    if well {
+        keep_place(task);
+    }
     if before != (task.status, task.keeps) {
         touch(task, changes);
     }
