@@ -24,6 +24,7 @@ use openclaw_ports::{Beginning, Clock, Effects, Ids, Performing};
 use openclaw_runtime::{OpenRuns, Parts, Runtime, effects::OwnEffects, evaluator::JqEvaluator};
 use openclaw_workflow::stepper::Limits;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -80,11 +81,13 @@ impl Effects for Routed {
     }
 }
 
-/// What outlives a process: the log, the world, the time, and that ids are never used again.
+/// What outlives a process: the log, the index of open runs as it was last saved, the world, the time, and that ids are
+/// never used again.
 #[derive(Clone)]
 pub(crate) struct Outside {
     pub(crate) log: MemoryLog,
     pub(crate) port: Arc<Port>,
+    directory: Arc<TempDir>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
 }
@@ -94,6 +97,7 @@ impl Outside {
         Self {
             log: MemoryLog::new(),
             port: Arc::default(),
+            directory: Arc::new(tempfile::tempdir().unwrap()),
             clock: Arc::new(Virtual(Instant::now())),
             ids: Arc::new(Counting(AtomicU64::new(1))),
         }
@@ -133,8 +137,7 @@ impl World {
             definitions: definitions.clone(),
             service,
         };
-        let scratch = tempfile::tempdir().unwrap();
-        let open = OpenRuns::load(&*log, &scratch.path().join("open.json")).await.unwrap();
+        let open = OpenRuns::load(&*log, &outside.directory.path().join("open.json")).await.unwrap();
         let parts = Parts {
             log: log.clone(),
             sequencer: sequencer.clone(),
