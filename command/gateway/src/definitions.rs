@@ -250,3 +250,51 @@ impl<L> fmt::Debug for Definitions<L> {
 fn broken(problems: Vec<Problem>) -> Missing {
     Missing::Broken(problems.first().map_or_else(String::new, |problem| problem.message.clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use openclaw_log::MemoryLog;
+    use serde_json::json;
+
+    use super::*;
+
+    /// One file, with this text.
+    struct Proto(&'static str);
+
+    impl Resources for Proto {
+        fn read(&self, _: &str) -> Result<String, String> {
+            Ok(self.0.to_owned())
+        }
+    }
+
+    fn definitions(text: &'static str) -> Definitions<MemoryLog> {
+        Definitions::new(Arc::new(MemoryLog::default())).with_resources(Arc::new(Proto(text)))
+    }
+
+    #[tokio::test]
+    async fn a_run_keeps_the_files_that_it_was_started_with() {
+        let document = json!({
+            "document": { "dsl": "1.0.3", "namespace": "t", "name": "t", "version": "1.0.0" },
+            "do": [{ "a": { "call": "grpc", "with": {
+                "proto": { "endpoint": "file:///a.proto" },
+                "service": { "name": "s", "host": "localhost" },
+                "method": "m",
+            } } }],
+        });
+        let program = definitions("as it was").compile(document.clone()).expect("it is valid");
+        let definition = program.definition();
+        let reference = WorkflowRef {
+            namespace: "t".into(),
+            name: "t".into(),
+            version: "1.0.0".into(),
+            digest: definition.digest,
+        };
+        let later = definitions("as it is now");
+        let again = later.of_run(&reference, Some(&document), &definition.resources).await;
+        let again = again.expect("what was recorded loads");
+        assert_eq!(again.definition().digest, definition.digest);
+        assert_eq!(again.definition().resources["file:///a.proto"], "as it was");
+        let started_now = later.compile(document).expect("it is valid");
+        assert_ne!(started_now.definition().digest, definition.digest);
+    }
+}

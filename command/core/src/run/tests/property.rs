@@ -95,22 +95,26 @@ impl Expected {
             }
             Turn::Cancel(which) => {
                 let task = nth(&self.owed, which).or(nth(&self.unknown, which))?;
-                (self.owed.remove(&task), self.unknown.remove(&task));
+                self.owed.remove(&task);
+                self.unknown.remove(&task);
                 step(vec![cancelled(task)])
             }
             Turn::Hold(which) => {
                 let task = nth(&self.owed, which)?;
-                (self.owed.remove(&task), self.held.insert(task));
+                self.owed.remove(&task);
+                self.held.insert(task);
                 step(vec![held(task)])
             }
             Turn::Unknown(which) => {
                 let task = nth(&self.owed, which)?;
-                (self.owed.remove(&task), self.unknown.insert(task));
+                self.owed.remove(&task);
+                self.unknown.insert(task);
                 step(vec![RunEvent::EffectUnknown(EffectUnknown { task })])
             }
             Turn::Redispatch(which) => {
                 let task = nth(&self.unknown, which).or(nth(&self.owed, which))?;
-                (self.unknown.remove(&task), self.owed.insert(task));
+                self.unknown.remove(&task);
+                self.owed.insert(task);
                 step(vec![RunEvent::EffectRedispatched(EffectRedispatched { task, dispatch: 2 })])
             }
             Turn::Reconcile(which) => {
