@@ -12,7 +12,9 @@ pub const ACTIVE: &str = "openclaw_runs_active";
 /// Runs that have not ended.
 pub const OPEN: &str = "openclaw_runs_open";
 /// Runs that the start of the process gave a worker; the others were known to wait.
-pub const FOLDED_AT_START: &str = "openclaw_runtime_runs_folded_at_start";
+pub const FOLDED_AT_START: &str = "openclaw_runtime_folded_at_start_total";
+/// Runs that have not ended and have no worker: they wait.
+pub const PARKED: &str = "openclaw_runs_parked";
 /// Runs that wait for one of the workers there may be.
 pub const QUEUED: &str = "openclaw_runs_queued";
 /// How much later than due runs that waited for a time were woken.
@@ -37,12 +39,16 @@ pub(crate) fn active(count: usize) {
     metrics::gauge!(ACTIVE).set(count as f64);
 }
 
+pub(crate) fn parked(count: usize) {
+    metrics::gauge!(PARKED).set(count as f64);
+}
+
 pub(crate) fn open(count: usize) {
     metrics::gauge!(OPEN).set(count as f64);
 }
 
 pub(crate) fn folded_at_start(count: usize) {
-    metrics::gauge!(FOLDED_AT_START).set(count as f64);
+    metrics::counter!(FOLDED_AT_START).increment(count as u64);
 }
 
 pub(crate) fn queued(count: usize) {

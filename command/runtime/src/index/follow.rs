@@ -31,8 +31,10 @@ pub(super) struct Place {
 
 /// Whether a stored `run.task_started` is worth reading: only few kinds of work concern the index.
 fn concerns(data: &[u8]) -> bool {
-    const MARKS: [&[u8]; 3] = [b"\"type\":\"listen\"", b"\"type\":\"run\"", b"\"type\":\"approval\""];
-    MARKS.iter().any(|mark| data.windows(mark.len()).any(|window| window == *mark))
+    const KEY: &[u8] = b"\"type\":\"";
+    const KINDS: [&[u8]; 3] = [b"listen\"", b"run\"", b"approval\""];
+    let keys = data.windows(KEY.len()).enumerate().filter(|(_, window)| *window == KEY);
+    keys.map(|(at, _)| &data[at + KEY.len()..]).any(|kind| KINDS.iter().any(|known| kind.starts_with(known)))
 }
 
 impl OpenRuns {
@@ -293,6 +295,10 @@ impl OpenRuns {
                 }
                 Phase::Effect { intent, .. } => {
                     if let Some(own) = Own::of(&intent.request) {
+                        if let Own::Approval { approval } = own {
+                            // It is asked for again.
+                            self.known.owed.retain(|owed| !owed.voids(approval));
+                        }
                         more.own.insert(*task, own);
                     }
                 }

@@ -12,6 +12,9 @@ use crate::{
     worker::{Brief, Exit, Poke, Pokes, Worker},
 };
 
+/// A run whose workers panic more often than this is left alone until something happens to it.
+const MOST_PANICS: u32 = 3;
+
 impl<L: EventLog> Supervisor<L> {
     /// Tells a run what came for it; gives it a worker first if it has none.
     pub(super) fn poke(&mut self, run: RunId, poke: Poke) {
@@ -43,6 +46,7 @@ impl<L: EventLog> Supervisor<L> {
             return;
         }
         self.open.employ(run);
+        let recovered = recovered | self.suspect.remove(&run);
         let (sender, pokes) = mpsc::unbounded_channel();
         self.running.insert(run, sender);
         let brief = Brief {
@@ -78,9 +82,18 @@ impl<L: EventLog> Supervisor<L> {
         match left {
             Ok((run, exit, pokes)) => self.leave(run, exit, pokes),
             Err(error) => {
-                // Which run it was is not known any more, so all without a living worker are looked at.
                 tracing::error!(%error, "a worker panicked");
-                self.running.retain(|_, pokes| !pokes.is_closed());
+                // Which run it was is not known any more: those without a living worker.
+                let lost = self.running.iter().filter(|(_, pokes)| pokes.is_closed());
+                for run in lost.map(|(run, _)| *run).collect::<Vec<_>>() {
+                    self.running.remove(&run);
+                    self.suspect.insert(run);
+                    let panics = self.panics.entry(run).or_default();
+                    *panics += 1;
+                    if *panics <= MOST_PANICS {
+                        self.employ(run, true);
+                    }
+                }
             }
         }
         while self.parts.max_active_runs.is_some_and(|most| self.running.len() < most.max(1))
@@ -99,7 +112,10 @@ impl<L: EventLog> Supervisor<L> {
                 // Open in spite of that: it was retried at once. Nothing happens if it is not.
                 self.employ(run, true);
             }
-            Exit::Stopped(reason) => tracing::warn!(%run, reason, "a run was left where it stands"),
+            Exit::Stopped(reason) => {
+                tracing::warn!(%run, reason, "a run was left where it stands");
+                self.suspect.insert(run);
+            }
             Exit::Parked { version, due } => {
                 if pokes.try_recv().is_ok() {
                     self.employ(run, false);

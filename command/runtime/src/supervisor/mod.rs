@@ -103,6 +103,8 @@ impl Runtime {
             queue: BTreeMap::new(),
             queued: HashMap::new(),
             turn: 0,
+            suspect: BTreeSet::new(),
+            panics: HashMap::new(),
             due: BTreeSet::new(),
             handled,
             handling,
@@ -161,6 +163,10 @@ struct Supervisor<L> {
     /// Their places, and whether they are to recover.
     queued: HashMap<RunId, ((Reverse<i32>, u64), bool)>,
     turn: u64,
+    /// Runs whose worker left in the middle of something: the next one has to recover.
+    suspect: BTreeSet<RunId>,
+    /// How often the workers of a run have panicked.
+    panics: HashMap<RunId, u32>,
     /// What waits for a time.
     due: BTreeSet<(Timestamp, Timer)>,
     /// Workers say which events they have dealt with.
@@ -181,6 +187,7 @@ impl<L: EventLog> Supervisor<L> {
         loop {
             metrics::active(self.running.len());
             metrics::open(self.open.len());
+            metrics::parked(self.open.len().saturating_sub(self.running.len()));
             if *stage.borrow() != Stage::Running && self.running.is_empty() && self.errands.is_empty() {
                 break;
             }

@@ -6,6 +6,7 @@
 mod children;
 mod control;
 mod events;
+mod memory;
 mod room;
 mod schedules;
 mod world;
