@@ -91,7 +91,7 @@ pub(super) fn find(document: &Value, id: &str, at: Option<&str>) -> Result<Opera
             match operation.get("operationId").and_then(Value::as_str) {
                 Some(name) if name == id => {
                     let part = Part { document, item, operation };
-                    let server = if old { part.old_server(at)? } else { part.new_server(at)? };
+                    let server = if old { part.swagger_2_server(at)? } else { part.openapi_3_server(at)? };
                     let mut found = Operation {
                         id: id.to_owned(),
                         method: method.to_owned(),
@@ -100,9 +100,9 @@ pub(super) fn find(document: &Value, id: &str, at: Option<&str>) -> Result<Opera
                         body: None,
                     };
                     if old {
-                        part.old(&mut found)?
+                        part.swagger_2(&mut found)?
                     } else {
-                        part.new(&mut found)?
+                        part.openapi_3(&mut found)?
                     }
                     return Ok(found);
                 }
@@ -141,7 +141,7 @@ impl<'a> Part<'a> {
     }
 
     /// Swagger 2.0: body and form are parameters.
-    fn old(&self, into: &mut Operation) -> Result<(), WorkflowError> {
+    fn swagger_2(&self, into: &mut Operation) -> Result<(), WorkflowError> {
         let mut form = Vec::new();
         for parameter in self.declared()? {
             let text = |name| parameter.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -193,7 +193,7 @@ impl<'a> Part<'a> {
     }
 
     /// OpenAPI 3.
-    fn new(&self, into: &mut Operation) -> Result<(), WorkflowError> {
+    fn openapi_3(&self, into: &mut Operation) -> Result<(), WorkflowError> {
         for parameter in self.declared()? {
             let text = |name| parameter.get(name).and_then(Value::as_str);
             let place = match text("in") {
@@ -267,7 +267,7 @@ impl<'a> Part<'a> {
         Ok(fields)
     }
 
-    fn old_server(&self, at: Option<&str>) -> Result<String, WorkflowError> {
+    fn swagger_2_server(&self, at: Option<&str>) -> Result<String, WorkflowError> {
         let base = self.document.get("basePath").and_then(Value::as_str).unwrap_or_default();
         let own = at.and_then(|at| Url::parse(at).ok());
         let schemes =
@@ -283,7 +283,7 @@ impl<'a> Part<'a> {
         Ok(format!("{scheme}://{host}/{}", base.trim_start_matches('/')))
     }
 
-    fn new_server(&self, at: Option<&str>) -> Result<String, WorkflowError> {
+    fn openapi_3_server(&self, at: Option<&str>) -> Result<String, WorkflowError> {
         let servers = [self.operation, self.item, self.document]
             .into_iter()
             .find_map(|of| of.get("servers")?.as_array().filter(|servers| !servers.is_empty()));
