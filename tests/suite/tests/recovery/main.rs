@@ -3,3 +3,4 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod storage;
+mod waiting;
