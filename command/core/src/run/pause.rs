@@ -18,10 +18,7 @@ pub(super) fn pause(state: &State, reason: Option<&str>) -> Result<Vec<RunEvent>
 /// The errors of tasks that are held go on up.
 pub(super) fn resume(state: &State) -> Result<Vec<RunEvent>, Rejection> {
     state.open()?;
-    let mut events = Vec::new();
-    if state.paused.is_some() {
-        events.push(RunEvent::Resumed(RunResumed {}));
-    }
+    let mut events = vec![RunEvent::Resumed(RunResumed {})];
     for (task, open) in &state.tasks {
         if let Phase::Held { error, before } = &open.phase {
             let raw_output = match &**before {
@@ -35,5 +32,6 @@ pub(super) fn resume(state: &State) -> Result<Vec<RunEvent>, Rejection> {
             }));
         }
     }
-    if events.is_empty() { Err(Rejection::NotPaused) } else { Ok(events) }
+    // The first of them is what wakes the run, whatever it was suspended for.
+    if events.len() > 1 || state.paused.is_some() { Ok(events) } else { Err(Rejection::NotPaused) }
 }

@@ -91,7 +91,7 @@ async fn a_fork_that_makes_no_sense_is_refused() {
     server.ended(&origin).await;
     let last = server.events_of_type("run.completed").await[0]["position"].clone();
     let last: u64 = last.as_str().unwrap().parse().unwrap();
-    let elsewhere = workflow("elsewhere", json!([{ "other": { "set": {} } }]));
+    let elsewhere = workflow("elsewhere", json!([{ "other": { "set": { "x": 1 } } }]));
     let refusals = [
         (json!({ "version": 0 }), json!({}), "OC-RUN-011"),
         (json!({ "version": 1_000 }), json!({}), "OC-RUN-011"),

@@ -69,7 +69,7 @@ async fn a_run_starts_at_its_time_and_not_before() {
 async fn what_a_start_cannot_have_is_refused() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::on(data.path()).await;
-    let document = workflow("w", json!([{ "a": { "set": {} } }]));
+    let document = workflow("w", json!([{ "a": { "set": { "x": 1 } } }]));
     let many: serde_json::Map<String, Value> = (0..33).map(|n| (format!("l{n}"), json!("x"))).collect();
     for more in [
         json!({ "delay": "1s", "startAt": "2099-01-01T00:00:00Z" }),
