@@ -34,7 +34,8 @@ fn a_held_task_is_resumed_with_its_error_or_put_back_under_its_name() {
     let history = held();
     assert_eq!(given(&history).status(), Status::Suspended);
     let resumed = when(&history, Command::Resume).unwrap();
-    assert!(matches!(&resumed[..], [RunEvent::TaskFaulted(fault)] if fault.task == TaskId(1)), "{resumed:?}");
+    let [RunEvent::Resumed(_), RunEvent::TaskFaulted(fault)] = &resumed[..] else { panic!("{resumed:?}") };
+    assert_eq!(fault.task, TaskId(1));
     let other = Command::Retry { task: Some(TaskId(2)) };
     assert_eq!(when(&history, other), Err(Rejection::NothingToRetry));
     let mut history = history;
