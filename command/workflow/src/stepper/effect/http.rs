@@ -4,7 +4,11 @@ use openclaw_model::event::run::{EffectClass, HttpRequest, WorkflowError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::super::{Step, data::Place, start::as_text};
+use super::super::{
+    Step,
+    data::Place,
+    start::{as_text, kind_of},
+};
 use crate::{definition::HttpCall, error, expression::Template};
 
 /// Everything but the unreserved characters of RFC 3986.
@@ -51,7 +55,8 @@ impl Step<'_> {
     }
 }
 
-/// Expands the simple expressions of a URI template (RFC 6570, level 1) from the task's input.
+/// Expands the simple expressions of a URI template (RFC 6570, level 1) from the task's input. What the input does not
+/// have is empty, and what is no scalar is an error (dsl-reference, "URI Template").
 pub(super) fn expand(template: &str, input: &Value) -> Result<String, WorkflowError> {
     let mut url = String::with_capacity(template.len());
     let mut rest = template;
@@ -59,11 +64,17 @@ pub(super) fn expand(template: &str, input: &Value) -> Result<String, WorkflowEr
         let (name, tail) = after.split_once('}').ok_or_else(|| {
             error::configuration(format!("the URI template {template:?} has a brace that is not closed"))
         })?;
-        let value = input.get(name).filter(|value| !value.is_null()).ok_or_else(|| {
-            error::configuration(format!("the URI template {template:?} needs {name:?}, the input has none"))
-        })?;
         url.push_str(before);
-        url.extend(utf8_percent_encode(&as_text(value), RESERVED));
+        match input.get(name) {
+            None | Some(Value::Null) => {}
+            Some(value @ (Value::Object(_) | Value::Array(_))) => {
+                let kind = kind_of(value);
+                return Err(error::expression(format!(
+                    "{name:?} in the URI template {template:?} is {kind}"
+                )));
+            }
+            Some(value) => url.extend(utf8_percent_encode(&as_text(value), RESERVED)),
+        }
         rest = tail;
     }
     url.push_str(rest);
@@ -80,7 +91,9 @@ mod tests {
     fn uri_templates_take_their_values_from_the_input_and_encode_them() {
         let input = json!({ "petId": 7, "name": "a b/ü" });
         assert_eq!(expand("http://h/{petId}?n={name}", &input).unwrap(), "http://h/7?n=a%20b%2F%C3%BC");
-        assert!(expand("http://h/{missing}", &input).unwrap_err().detail.unwrap().contains("missing"));
+        assert_eq!(expand("http://h/{missing}", &input).unwrap(), "http://h/");
+        let list = expand("http://h/{ids}", &json!({ "ids": [1] })).unwrap_err();
+        assert!(list.r#type.ends_with("/expression") && list.detail.unwrap().contains("ids"));
         assert!(expand("http://h/{petId", &input).is_err());
     }
 }
