@@ -156,7 +156,7 @@ impl OpenRuns {
                     let listening = Listening {
                         since: place.position,
                         newest: Position::START,
-                        interests: interests.clone(),
+                        interests: self.derived.interests.shared(interests),
                     };
                     self.listen(run, data.task, listening);
                 }
@@ -262,7 +262,7 @@ impl OpenRuns {
     }
 
     fn is_owner(&self, run: RunId, task: TaskId) -> bool {
-        self.run(run).and_then(|open| open.more.as_ref()).is_some_and(|more| more.own.contains_key(&task))
+        self.run(run).and_then(|open| open.more.as_ref()).is_some_and(|more| more.own.get(&task).is_some())
     }
 
     /// A run goes on from an earlier state: after a retry, or at the end of a copy.
@@ -289,7 +289,7 @@ impl OpenRuns {
                     let listening = Listening {
                         since: place.position,
                         newest: Position::START,
-                        interests: listening.interests.clone(),
+                        interests: self.derived.interests.shared(&listening.interests),
                     };
                     more.listening.insert(*task, listening);
                 }
@@ -329,10 +329,10 @@ impl OpenRuns {
                 self.derived.children.remove(&parent.run);
             }
         }
-        for (task, listening) in &more.listening {
+        for (task, listening) in more.listening.iter() {
             self.derived.listeners.remove((run, *task), &listening.interests);
         }
-        for (task, own) in &more.own {
+        for (task, own) in more.own.iter() {
             self.forget_awaited(run, *task, own);
         }
     }

@@ -1,6 +1,9 @@
 //! Who waits for which events: found by the type of the event where a filter names one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use openclaw_model::{RunId, TaskId, event::run::Interest};
 use openclaw_workflow::interest;
@@ -18,6 +21,25 @@ pub(crate) struct Listeners {
     any: BTreeSet<Listener>,
     /// Those that want lifecycle events.
     lifecycle: BTreeSet<Listener>,
+}
+
+/// Lists of interests, each kept once however many runs wait for the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Interests(HashSet<Arc<[Interest]>>);
+
+impl Interests {
+    /// The list that is kept for one like `interests`.
+    pub(crate) fn shared(&mut self, interests: &[Interest]) -> Arc<[Interest]> {
+        if let Some(known) = self.0.get(interests) {
+            return known.clone();
+        }
+        if self.0.len() >= 1_024 && self.0.len().is_power_of_two() {
+            self.0.retain(|known| Arc::strong_count(known) > 1);
+        }
+        let list: Arc<[Interest]> = interests.into();
+        self.0.insert(list.clone());
+        list
+    }
 }
 
 /// Characters of a regular expression that have no place in the name of a type. Dots mean themselves.

@@ -16,6 +16,7 @@ mod owed;
 mod relations;
 mod run;
 mod schedules;
+mod small;
 #[cfg(test)]
 mod tests;
 
@@ -32,7 +33,11 @@ use openclaw_log::EventLog;
 use openclaw_model::{ApprovalId, Position, RunId, TaskId, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
-use self::{admission::Admission, listeners::Listeners, run::Awaited};
+use self::{
+    admission::Admission,
+    listeners::{Interests, Listeners},
+    run::Awaited,
+};
 pub(crate) use self::{
     owed::Owed,
     run::{Delivery, OpenRun, Own, Parked},
@@ -61,6 +66,7 @@ struct Derived {
     /// Open children by parent.
     children: HashMap<RunId, BTreeSet<RunId>>,
     listeners: Listeners,
+    interests: Interests,
     admission: Admission,
     /// References of the tasks of runs, kept while somebody waits for lifecycle events.
     references: HashMap<RunId, Arc<References>>,
@@ -138,8 +144,13 @@ impl OpenRuns {
     }
 
     fn derive(&mut self) {
-        let runs = std::mem::take(&mut self.known.runs);
-        for (run, open) in &runs {
+        let mut runs = std::mem::take(&mut self.known.runs);
+        for (run, open) in &mut runs {
+            if let Some(more) = &mut open.more {
+                for listening in more.listening.values_mut() {
+                    listening.interests = self.derived.interests.shared(&listening.interests);
+                }
+            }
             self.derive_run(*run, open);
         }
         self.known.runs = runs;
@@ -151,12 +162,12 @@ impl OpenRuns {
         if let Some(parent) = more.parent {
             self.derived.children.entry(parent.run).or_default().insert(run);
         }
-        for (task, own) in &more.own {
+        for (task, own) in more.own.iter() {
             if let Some(awaited) = own.awaits() {
                 self.derived.awaited.entry(awaited).or_default().insert((run, *task));
             }
         }
-        for (task, listening) in &more.listening {
+        for (task, listening) in more.listening.iter() {
             self.derived.listeners.add((run, *task), &listening.interests);
         }
     }

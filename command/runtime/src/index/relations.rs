@@ -15,7 +15,7 @@ impl OpenRuns {
         let Some(open) = self.known.runs.remove(&run) else { return };
         self.underive(run, &open);
         if let Some(more) = &open.more {
-            for (task, own) in &more.own {
+            for (task, own) in more.own.iter() {
                 self.give_up(*task, own);
             }
             if let Some(scheduled) =

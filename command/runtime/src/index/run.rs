@@ -1,16 +1,15 @@
 //! What the index knows of one run that has not ended. A run that only waits costs one small entry.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use openclaw_model::{
     ApprovalId, Position, RunId, TaskId, Timestamp, Version,
     event::run::{Concurrency, Interest, ParentClose, ParentTask, Request},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+
+use super::small::Small;
 
 /// A run that has not ended.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -63,11 +62,11 @@ pub(crate) struct More {
     #[serde(default)]
     pub(crate) paused: bool,
     /// Tasks that wait for events.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) listening: BTreeMap<TaskId, Listening>,
+    #[serde(default, skip_serializing_if = "Small::is_empty")]
+    pub(crate) listening: Small<TaskId, Listening>,
     /// Tasks whose effects go on in other streams of this server.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) own: BTreeMap<TaskId, Own>,
+    #[serde(default, skip_serializing_if = "Small::is_empty")]
+    pub(crate) own: Small<TaskId, Own>,
     /// Events that it has not taken in or passed over yet, in log order.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     pub(crate) deliveries: VecDeque<Delivery>,
@@ -81,8 +80,17 @@ pub(crate) struct Listening {
     /// The newest event that it has taken in.
     #[serde(default)]
     pub(crate) newest: Position,
-    /// What an event has to look like; empty if anything goes.
-    pub(crate) interests: Vec<Interest>,
+    /// What an event has to look like; empty if anything goes. Shared by the runs that wait for the same.
+    #[serde(serialize_with = "write_interests", deserialize_with = "read_interests")]
+    pub(crate) interests: Arc<[Interest]>,
+}
+
+fn write_interests<S: Serializer>(interests: &Arc<[Interest]>, serializer: S) -> Result<S::Ok, S::Error> {
+    interests.as_ref().serialize(serializer)
+}
+
+fn read_interests<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<[Interest]>, D::Error> {
+    Vec::deserialize(deserializer).map(Into::into)
 }
 
 /// An effect that goes on in another stream of this server.

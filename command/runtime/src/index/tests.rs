@@ -267,7 +267,7 @@ async fn a_file_that_is_damaged_or_of_another_format_or_ahead_of_the_log_is_not_
     assert!(file::read(&path, Position(1)).is_some());
     assert!(file::read(&path, Position(0)).is_none(), "the log does not reach it");
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace("\"format\":2", "\"format\":1")).unwrap();
+    std::fs::write(&path, text.replace("\"format\":3", "\"format\":1")).unwrap();
     assert!(file::read(&path, Position(1)).is_none());
     std::fs::write(&path, &text[..text.len() / 2]).unwrap();
     assert!(file::read(&path, Position(1)).is_none());

@@ -17,7 +17,13 @@ fn resident() -> u64 {
 #[ignore = "measures the memory of the whole process"]
 async fn ten_thousand_runs_that_wait_take_less_than_a_kilobyte_each() {
     const RUNS: usize = 10_000;
-    for (what, task) in [("timers", json!({ "wait": { "hours": 100 } })), ("listeners", listen("t"))] {
+    let approval = json!({ "call": "approval", "with": { "title": "May I?" } });
+    let kinds = [
+        ("timers", json!({ "wait": { "hours": 100 } })),
+        ("listeners", listen("t")),
+        ("approvals", approval),
+    ];
+    for (what, task) in kinds {
         let world = World::new().await;
         for _ in 0..RUNS {
             world.run(json!([{ "w": task }])).await;

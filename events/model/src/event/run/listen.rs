@@ -18,7 +18,7 @@ pub struct EventEmitted {
 
 /// Attributes that an event has to have, as far as they are known without the event: texts that the attribute equals,
 /// or regular expressions that it matches as a whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Interest(pub BTreeMap<String, String>);
 
