@@ -1,5 +1,10 @@
 //! Many clients that do many things, and remember what they were told.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use openclaw_suite::{Caller, counting::Counting, documents::workflow};
 use serde_json::{Value, json};
 
@@ -57,8 +62,15 @@ pub(crate) fn document(counting: &Counting) -> Value {
     )
 }
 
-/// Sends commands one after the other until the server is gone. Answers what it sent; the last may be unanswered.
-pub(crate) async fn client(caller: Caller, document: Value, name: String, mut random: Random) -> Vec<Sent> {
+/// Sends commands one after the other until the server is gone, and counts those that are acknowledged. Answers what it
+/// sent; the last may be unanswered.
+pub(crate) async fn client(
+    caller: Caller,
+    document: Value,
+    name: String,
+    mut random: Random,
+    acknowledged: Arc<AtomicU64>,
+) -> Vec<Sent> {
     let session = format!("session-{name}");
     let mut sent = vec![Sent {
         method: "session.create",
@@ -70,7 +82,10 @@ pub(crate) async fn client(caller: Caller, document: Value, name: String, mut ra
     loop {
         let command = sent.last_mut().expect("there is one at least");
         match caller.call(command.method, &command.params, command.key.as_deref()).await {
-            Ok(Ok(result)) => command.result = Some(result),
+            Ok(Ok(result)) => {
+                command.result = Some(result);
+                acknowledged.fetch_add(1, Ordering::Relaxed);
+            }
             Ok(Err(error)) => panic!("{} was refused: {error}", command.method),
             Err(_) => return sent,
         }

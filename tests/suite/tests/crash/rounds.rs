@@ -1,7 +1,15 @@
 //! Rounds of load, kill and recovery on one data directory. `OPENCLAW_CRASH_ROUNDS` sets how many (5),
 //! `OPENCLAW_CRASH_SEED` repeats the load of an earlier run.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use openclaw_suite::{History, Options, Server, counting::Counting, eventually, tell};
 use serde_json::{Value, json};
@@ -33,12 +41,15 @@ async fn whatever_was_acknowledged_before_a_kill_is_there_once_after_it() {
     let mut server = Server::start(data.path(), options).await;
     let mut all: Vec<Sent> = Vec::new();
     for round in 0..rounds {
-        let mut clients = JoinSet::new();
+        let (mut clients, acknowledged) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
         for number in 0..CLIENTS {
             let name = format!("{round}.{number}");
             let own = Random::new(seed ^ (round << 32) ^ (number as u64) << 16);
-            clients.spawn(client(server.caller().clone(), document(&counting), name, own));
+            let caller = server.caller().clone();
+            clients.spawn(client(caller, document(&counting), name, own, acknowledged.clone()));
         }
+        // On a machine that does other things the first answer may take longer than the round.
+        eventually("a first answer", async || (acknowledged.load(Ordering::Relaxed) > 0).then_some(())).await;
         tokio::time::sleep(Duration::from_millis(50 + random.below(1_500))).await;
         server = server.kill9_and_restart().await;
         let mut sent: Vec<Sent> = clients.join_all().await.into_iter().flatten().collect();
