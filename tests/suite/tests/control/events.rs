@@ -12,12 +12,12 @@ fn listening(event_type: &str) -> Value {
 }
 
 async fn post(server: &Server, headers: &[(&str, &str)], body: String) -> (u16, Value) {
-    let mut request = server.caller().request("POST".parse().unwrap(), "/events");
+    let mut request = server.caller().request("POST".parse().expect("it is there"), "/events");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = request.body(body).send().await.unwrap();
-    (response.status().as_u16(), response.json().await.unwrap())
+    let response = request.body(body).send().await.expect("it is there");
+    (response.status().as_u16(), response.json().await.expect("it is there"))
 }
 
 #[tokio::test]
@@ -30,14 +30,16 @@ async fn an_event_from_outside_wakes_whoever_listens_whichever_door_it_takes() {
         server.shows(&run, "waiting").await;
         runs.push(run);
     }
-    let event = |door: &str| json!({ "type": format!("test.{door}"), "source": "/t", "data": { "door": door } });
+    let event =
+        |door: &str| json!({ "type": format!("test.{door}"), "source": "/t", "data": { "door": door } });
     let published = server.rpc("event.publish", json!({ "event": event("rpc") })).await.unwrap();
     assert!(published["id"].as_str().unwrap().len() > 30, "an id is made: {published}");
     let structured = [("content-type", "application/cloudevents+json")];
     let (status, _) = post(&server, &structured, event("structured").to_string()).await;
     assert_eq!(status, 200);
     let batched = [("content-type", "application/cloudevents-batch+json")];
-    let (status, body) = post(&server, &batched, json!([event("batched"), event("nobody")]).to_string()).await;
+    let (status, body) =
+        post(&server, &batched, json!([event("batched"), event("nobody")]).to_string()).await;
     assert_eq!((status, body.as_array().unwrap().len()), (200, 2), "{body}");
     let binary = [
         ("ce-specversion", "1.0"),
@@ -48,7 +50,7 @@ async fn an_event_from_outside_wakes_whoever_listens_whichever_door_it_takes() {
     ];
     let (status, body) = post(&server, &binary, json!({ "door": "binary" }).to_string()).await;
     assert_eq!((status, &body["id"]), (200, &json!("1")), "{body}");
-    server.cli(&["event", "publish", "-"], Some(&event("cli").to_string())).await.succeeded();
+    let _ = server.cli(&["event", "publish", "-"], Some(&event("cli").to_string())).await.succeeded();
     for (run, door) in runs.iter().zip(["rpc", "structured", "batched", "binary", "cli"]) {
         let output = server.ended(run).await["output"].clone();
         assert_eq!(output[0], json!({ "door": door }), "{output}");

@@ -23,12 +23,12 @@ fn steps(counting: &Counting, last: &str) -> Value {
 
 async fn fork(server: &Server, run: &str, at: Value, more: Value) -> Result<String, Value> {
     let mut params = json!({ "runId": run, "at": at });
-    for (name, value) in more.as_object().unwrap() {
+    for (name, value) in more.as_object().expect("it is there") {
         params[name] = value.clone();
     }
     let forked = server.rpc("run.fork", params).await?;
     assert_eq!(forked["origin"], run);
-    Ok(forked["runId"].as_str().unwrap().to_owned())
+    Ok(forked["runId"].as_str().expect("it is there").to_owned())
 }
 
 #[tokio::test]
@@ -42,7 +42,8 @@ async fn a_fork_repeats_nothing_from_before_and_may_have_another_context_input_a
     );
     let before = json!({ "beforeTask": "second" });
 
-    let changed = fork(&server, &origin, before.clone(), json!({ "context": { "discount": 10 } })).await.unwrap();
+    let changed =
+        fork(&server, &origin, before.clone(), json!({ "context": { "discount": 10 } })).await.unwrap();
     assert_eq!(server.ended(&changed).await["output"]["discount"], 10);
     let other = fork(&server, &origin, before.clone(), json!({ "input": { "n": 2 } })).await.unwrap();
     assert_eq!(server.ended(&other).await["output"]["given"], json!({ "n": 2 }));

@@ -13,8 +13,10 @@ use super::irreversible;
 async fn a_paused_run_ends_what_is_under_way_and_begins_nothing_until_it_is_resumed() {
     let data = tempfile::tempdir().unwrap();
     let (server, counting) = (Server::on(data.path()).await, Counting::start().await);
-    let document =
-        workflow("two", json!([{ "one": post(&counting.url("/one")) }, { "two": post(&counting.url("/two")) }]));
+    let document = workflow(
+        "two",
+        json!([{ "one": post(&counting.url("/one")) }, { "two": post(&counting.url("/two")) }]),
+    );
     counting.hold("/one", 1);
     let run = server.begin(document, json!({})).await;
     counting.arrived("/one", 1).await;
@@ -114,7 +116,8 @@ async fn reconcile(server: &Server, run: &str, outcome: Value) -> Result<Value, 
 async fn a_person_says_that_an_uncertain_effect_happened() {
     let (data, counting) = (tempfile::tempdir().unwrap(), Counting::start().await);
     let (server, run) = uncertain(data.path(), &counting).await;
-    let wrong = server.rpc("effect.reconcile", json!({ "runId": run, "task": 1, "outcome": { "notDone": {} } }));
+    let wrong =
+        server.rpc("effect.reconcile", json!({ "runId": run, "task": 1, "outcome": { "notDone": {} } }));
     assert_eq!(code(&wrong.await.unwrap_err()), "OC-RUN-008");
     reconcile(&server, &run, json!({ "succeeded": { "receipt": 7 } })).await.unwrap();
     assert_eq!(server.ended(&run).await["status"], "completed");

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 async fn start(server: &Server, definition: &Value, more: Value) -> Result<String, Value> {
     let mut params = json!({ "definition": definition });
-    for (name, value) in more.as_object().unwrap() {
+    for (name, value) in more.as_object().expect("it is there") {
         params[name] = value.clone();
     }
-    Ok(server.rpc("run.start", params).await?["runId"].as_str().unwrap().to_owned())
+    Ok(server.rpc("run.start", params).await?["runId"].as_str().expect("it is there").to_owned())
 }
 
 #[tokio::test]

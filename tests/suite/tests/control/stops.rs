@@ -34,7 +34,10 @@ async fn a_cancelled_run_compensates_once_across_a_crash() {
     counting.release("/unbook");
     assert_eq!(server.ended(&run).await["status"], "cancelled");
     let unbooked = counting.calls_of("/unbook");
-    assert!(unbooked.len() == 2 && unbooked[0].key == unbooked[1].key, "one effect, sent again: {unbooked:?}");
+    assert!(
+        unbooked.len() == 2 && unbooked[0].key == unbooked[1].key,
+        "one effect, sent again: {unbooked:?}"
+    );
     assert_eq!((counting.calls_of("/book").len(), counting.calls_of("/never").len()), (1, 0));
     server.terminate().await;
 }
@@ -69,12 +72,14 @@ async fn runs_are_taken_in_hand_at_the_terminal() {
     server.shows(&run, "waiting").await;
     let paused = server.cli(&["run", "pause", &run, "--json", "--reason", "r"], None).await.succeeded();
     assert_eq!(paused.json()["status"], "suspended");
-    server.cli(&["run", "resume", &run], None).await.succeeded();
-    server.cli(&["run", "signal", &run, "hello", "--payload", "-"], Some("{\"a\":1}")).await.succeeded();
-    let forked = server.cli(&["run", "fork", &run, "--before-task", "wait", "--json"], None).await.succeeded();
+    let _ = server.cli(&["run", "resume", &run], None).await.succeeded();
+    let _ =
+        server.cli(&["run", "signal", &run, "hello", "--payload", "-"], Some("{\"a\":1}")).await.succeeded();
+    let forked =
+        server.cli(&["run", "fork", &run, "--before-task", "wait", "--json"], None).await.succeeded();
     let fork = forked.json()["runId"].as_str().unwrap().to_owned();
-    server.cli(&["run", "kill", &fork], None).await.succeeded();
-    server.cli(&["run", "cancel", &run], None).await.succeeded();
+    let _ = server.cli(&["run", "kill", &fork], None).await.succeeded();
+    let _ = server.cli(&["run", "cancel", &run], None).await.succeeded();
     assert_eq!(server.ended(&run).await["status"], "cancelled");
     let refused = server.cli(&["run", "retry", &run], None).await;
     assert!(refused.code == Some(4) && refused.stderr.contains("OC-RUN-006"), "{refused:?}");

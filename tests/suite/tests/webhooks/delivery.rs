@@ -30,7 +30,7 @@ async fn events_are_delivered_in_order_signed_and_only_those_that_are_wanted() {
 
 /// Position of the newest published event.
 fn receiver_position(history: &openclaw_suite::History) -> u64 {
-    history.0.iter().rfind(|entry| entry.r#type == "event.published").unwrap().position
+    history.0.iter().rfind(|entry| entry.r#type == "event.published").expect("it is there").position
 }
 
 #[tokio::test]
@@ -39,8 +39,11 @@ async fn what_runs_do_is_told_in_the_words_of_the_specification() {
     let (server, receiver) = (Server::start(data.path(), options(5)).await, Receiver::start().await);
     register(&server, &receiver, json!(["io.serverlessworkflow.*", "com.example.*"])).await;
     let emit = json!({ "emit": { "event": { "with": { "type": "com.example.made", "source": "/t" } } } });
-    let document = workflow("told", json!([{ "make": emit }, { "fail": { "raise": { "error": {
-        "type": "urn:broken", "status": 500, "title": "Broken" } } } }]));
+    let document = workflow(
+        "told",
+        json!([{ "make": emit }, { "fail": { "raise": { "error": {
+        "type": "urn:broken", "status": 500, "title": "Broken" } } } }]),
+    );
     let run = server.run(document, json!({})).await;
     assert_eq!(run["status"], "faulted");
     let last = "io.serverlessworkflow.workflow.faulted.v1";
@@ -50,7 +53,9 @@ async fn what_runs_do_is_told_in_the_words_of_the_specification() {
     .await;
     let taken = receiver.taken();
     let types: Vec<&str> = taken.iter().filter_map(|delivery| delivery.event["type"].as_str()).collect();
-    let place = |name: &str| types.iter().position(|known| *known == name).unwrap_or_else(|| panic!("{name}: {types:?}"));
+    let place = |name: &str| {
+        types.iter().position(|known| *known == name).unwrap_or_else(|| panic!("{name}: {types:?}"))
+    };
     let order = [
         "io.serverlessworkflow.workflow.started.v1",
         "io.serverlessworkflow.task.started.v1",

@@ -66,7 +66,10 @@ async fn a_letter_that_is_refused_again_stays_and_a_redrive_goes_on_after_a_cras
     server.rpc("webhook.redrive", json!({ "name": "hook" })).await.unwrap();
     dead(&server, 2).await;
     let letters = server.events_of_type("webhook.dead_lettered").await;
-    assert_eq!((&letters[1]["data"]["attempts"], &letters[1]["data"]["position"]), (&json!(4), &json!(position)));
+    assert_eq!(
+        (&letters[1]["data"]["attempts"], &letters[1]["data"]["position"]),
+        (&json!(4), &json!(position))
+    );
     let unknown = json!({ "name": "hook", "positions": [position + 1] });
     assert_eq!(code(&server.rpc("webhook.redrive", unknown).await.unwrap_err()), "OC-HOOK-002");
 

@@ -22,12 +22,14 @@ fn options(attempts: u32) -> Options {
 async fn register(server: &Server, receiver: &Receiver, types: Value) {
     let params = json!({ "name": "hook", "url": receiver.url(), "types": types, "secret": "HOOK",
         "headers": { "X-Team": "blue" } });
-    server.rpc("webhook.register", params).await.unwrap();
+    server.rpc("webhook.register", params).await.expect("the server takes it");
 }
 
 /// Publishes an event and answers its log position.
 async fn publish(server: &Server, event_type: &str, number: u64) -> u64 {
-    let event = json!({ "type": event_type, "source": "/t", "id": number.to_string(), "data": { "n": number } });
-    let published = server.rpc("event.publish", json!({ "event": event })).await.unwrap();
-    published["position"].as_u64().unwrap()
+    let event =
+        json!({ "type": event_type, "source": "/t", "id": number.to_string(), "data": { "n": number } });
+    let published =
+        server.rpc("event.publish", json!({ "event": event })).await.expect("the server takes it");
+    published["position"].as_u64().expect("the server takes it")
 }

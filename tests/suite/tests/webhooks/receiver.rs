@@ -61,13 +61,13 @@ impl Receiver {
 
     /// Comes back.
     pub(super) async fn up(&mut self) {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.set_reuseaddr(true).unwrap();
-        socket.bind(self.address).unwrap();
-        let listener: TcpListener = socket.listen(64).unwrap();
-        self.address = listener.local_addr().unwrap();
+        let socket = tokio::net::TcpSocket::new_v4().expect("there are sockets");
+        socket.set_reuseaddr(true).expect("a fresh socket");
+        socket.bind(self.address).expect("the port is ours");
+        let listener: TcpListener = socket.listen(64).expect("it is bound");
+        self.address = listener.local_addr().expect("it is bound");
         let application = Router::new().fallback(receive).with_state(Arc::clone(&self.inner));
-        self.serving.spawn(async move { axum::serve(listener, application).await.unwrap() });
+        self.serving.spawn(async move { axum::serve(listener, application).await.expect("it serves") });
     }
 
     /// Is gone: connections are refused.
@@ -82,7 +82,7 @@ impl Receiver {
 
     /// Every delivery so far.
     pub(super) fn deliveries(&self) -> Vec<Delivery> {
-        self.inner.deliveries.lock().unwrap().clone()
+        self.inner.deliveries.lock().expect("the test knows what it sent").clone()
     }
 
     /// The events that were taken, each once, in the order in which they were first taken.
@@ -106,15 +106,19 @@ impl Receiver {
 
     /// `data.n` of the events that were taken.
     pub(super) fn numbers(&self) -> Vec<u64> {
-        self.taken().iter().map(|delivery| delivery.event["data"]["n"].as_u64().unwrap()).collect()
+        self.taken()
+            .iter()
+            .map(|delivery| delivery.event["data"]["n"].as_u64().expect("the test knows what it sent"))
+            .collect()
     }
 }
 
 async fn receive(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let text =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let (id, time) = (text("webhook-id"), text("webhook-timestamp"));
-    let key = STANDARD.decode(SECRET.trim_start_matches("whsec_")).unwrap();
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+    let key = STANDARD.decode(SECRET.trim_start_matches("whsec_")).expect("the test knows what it sent");
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("the test knows what it sent");
     mac.update(format!("{id}.{time}.").as_bytes());
     mac.update(&body);
     let expected = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
@@ -124,8 +128,14 @@ async fn receive(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Byte
     if !well {
         return StatusCode::UNAUTHORIZED;
     }
-    let refused = inner.refuse.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-    let event = serde_json::from_slice(&body).unwrap();
-    inner.deliveries.lock().unwrap().push(Delivery { id, event, taken: !refused, headers });
+    let refused =
+        inner.refuse.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+    let event = serde_json::from_slice(&body).expect("the test knows what it sent");
+    inner.deliveries.lock().expect("the test knows what it sent").push(Delivery {
+        id,
+        event,
+        taken: !refused,
+        headers,
+    });
     if refused { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::NO_CONTENT }
 }
