@@ -6,14 +6,15 @@ use std::{net::SocketAddr, time::Duration};
 
 use common::{
     PATIENCE, Served,
-    history::{run_id, running, started, task_completed, task_started},
+    history::{run_id, running, started, task, task_completed, task_started},
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use openclaw_model::{
-    Event, Position, SessionId, StreamId,
+    ApprovalId, Digest, Event, Position, SessionId, StreamId, TaskId, Timestamp,
     event::{
-        RunEvent, SessionEvent,
-        run::RunCompleted,
+        ApprovalEvent, RunEvent, SessionEvent,
+        approval::{ApprovalRequest, ApprovalRequested, ApprovalVoided, Choice, Deciders},
+        run::{ParentTask, RunCompleted, RunPaused, TaskKind, Work},
         session::{MessageReceived, StateChanged},
     },
 };
@@ -390,4 +391,87 @@ async fn a_client_that_does_not_read_is_cut_off_and_can_go_on_where_it_stood() {
         seen.push(slow.item("events").await["position"].as_str().unwrap().to_owned());
     }
     assert_eq!(seen, positions(1, total + 7), "everything, once each");
+}
+
+fn of_approval(served: &mut Served, id: u8, event: ApprovalEvent) -> String {
+    let approval = ApprovalId([id; 16]);
+    served.scribe.command("runtime", vec![(StreamId::approval(approval), Event::Approval(event))]);
+    approval.to_string()
+}
+
+fn requested(id: u8) -> ApprovalEvent {
+    ApprovalEvent::Requested(ApprovalRequested {
+        task: ParentTask { run: run_id(1), task: TaskId(1), close: Default::default() },
+        request: ApprovalRequest {
+            approval: ApprovalId([id; 16]),
+            title: format!("Question {id}"),
+            details: Value::Null,
+            subject: Value::Null,
+            digest: Digest([1; 32]),
+            choices: vec![Choice { name: "approve".into(), title: None, schema: None }],
+            deciders: Deciders::default(),
+            quorum: 1,
+            deadline: None,
+        },
+    })
+}
+
+#[tokio::test]
+async fn approvals_are_followed_from_history_into_the_present() {
+    let mut listening = Listening::new().await;
+    let served = &mut listening.served;
+    let first = of_approval(served, 1, requested(1));
+    served.scribe.session("s", 1);
+    of_approval(served, 2, requested(2));
+    served.flush().await;
+    let mut client = listening.client().await;
+    let query = "subscription($id: ID, $after: Position) { approvalChanged(id: $id, after: $after) {
+        position event { type } approval { id title state } } }";
+    client.subscribe("all", query, json!({ "after": "0" })).await;
+    let titles = [client.item("approvalChanged").await, client.item("approvalChanged").await]
+        .map(|update| update["approval"]["title"].clone());
+    assert_eq!(titles, [json!("Question 1"), json!("Question 2")]);
+
+    let mut narrow = listening.client().await;
+    narrow.subscribe("one", query, json!({ "id": first, "after": "1" })).await;
+    let voided = || ApprovalEvent::Voided(ApprovalVoided { reason: "over".into() });
+    of_approval(&mut listening.served, 2, voided());
+    of_approval(&mut listening.served, 1, voided());
+    listening.served.flush().await;
+    let update = narrow.item("approvalChanged").await;
+    assert_eq!(update["event"]["type"], "approval.voided");
+    assert_eq!(update["approval"], json!({ "id": first, "title": "Question 1", "state": "voided" }));
+    assert_eq!(client.item("approvalChanged").await["approval"]["title"], "Question 2");
+}
+
+#[tokio::test]
+async fn what_a_run_waits_for_is_told_now_and_when_it_changes() {
+    let mut listening = Listening::new().await;
+    let timer = Work::Timer { due: Timestamp::from_millis(99_000) };
+    run_command(
+        &mut listening.served,
+        1,
+        vec![started("w"), running(), task(1, None, TaskKind::Wait, timer)],
+    );
+    listening.served.flush().await;
+    let mut client = listening.client().await;
+    let query = "subscription($id: ID!) { waitsChanged(runId: $id) { more waits { kind taskId } } }";
+    client.subscribe("a", query, json!({ "id": run_id(1).to_string() })).await;
+    let timer = json!({ "kind": "timer", "taskId": 1 });
+    assert_eq!(client.item("waitsChanged").await, json!({ "more": false, "waits": [timer] }));
+
+    // Neither another run nor a part of this one that waits for nothing is news.
+    listening.served.scribe.run(run_id(2), "w", 1);
+    run_command(&mut listening.served, 1, vec![task(2, None, TaskKind::Do, Work::Steps)]);
+    listening.served.flush().await;
+    run_command(&mut listening.served, 1, vec![RunEvent::Paused(RunPaused { reason: None })]);
+    listening.served.flush().await;
+    let paused = json!({ "kind": "paused", "taskId": null });
+    assert_eq!(client.item("waitsChanged").await["waits"], json!([timer, paused]));
+
+    let over = RunEvent::Completed(RunCompleted { output: Value::Null });
+    run_command(&mut listening.served, 1, vec![over]);
+    listening.served.flush().await;
+    assert_eq!(client.item("waitsChanged").await["waits"], json!([]));
+    assert_eq!(client.next().await, json!({ "type": "complete", "id": "a" }));
 }

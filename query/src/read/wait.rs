@@ -226,7 +226,7 @@ pub(crate) async fn list_at(
     }
     sql.push(
         " UNION ALL SELECT * FROM (SELECT * FROM (SELECT paused AS key, 'paused' AS wait, key AS run, NULL, NULL, \
-         paused_at AS since, NULL AS due, NULL, pause_reason, NULL, NULL, NULL FROM runs WHERE paused IS NOT NULL",
+         paused_at AS since, NULL AS due, NULL, pause_reason, NULL, NULL, NULL FROM runs WHERE paused IS NOT NULL AND ended_at IS NULL",
     );
     finish(&mut sql, wanted, "key", page)?;
     sql.push(" UNION ALL SELECT * FROM (SELECT * FROM (SELECT key, CASE WHEN not_before > ");

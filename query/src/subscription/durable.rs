@@ -75,8 +75,9 @@ impl DurableNews {
                             event: event::of_recorded(recorded),
                             approval,
                         };
+                    } else {
+                        resume.at(recorded.position);
                     }
-                    resume.at(recorded.position);
                 }
             }
         })

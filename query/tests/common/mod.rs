@@ -4,6 +4,7 @@
 
 #[path = "../../../projection/tests/common/history.rs"]
 pub(crate) mod history;
+pub(crate) mod writing;
 
 use std::{sync::Arc, time::Duration};
 

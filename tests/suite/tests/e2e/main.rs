@@ -6,6 +6,7 @@ mod commands;
 mod language;
 mod operations;
 mod queries;
+mod reads;
 mod repetition;
 mod tasks;
 mod watching;
