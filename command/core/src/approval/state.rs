@@ -56,15 +56,12 @@ impl State {
     pub(super) fn apply(&mut self, event: &ApprovalEvent, at: Timestamp) {
         match event {
             ApprovalEvent::Requested(data) => {
-                let same = self.request.as_ref().is_some_and(|asked| asked.digest == data.request.digest);
-                let votes =
-                    if same && self.end.is_none() { core::mem::take(&mut self.votes) } else { Vec::new() };
+                // Whoever voted did so for the task that asked before: it asks anew only when that task is gone.
                 *self = Self {
                     task: Some(data.task),
                     deciders: data.request.deciders.clone(),
                     due: data.request.deadline.as_ref().map(|deadline| deadline.due),
                     request: Some(data.request.clone()),
-                    votes,
                     ..Self::default()
                 };
             }

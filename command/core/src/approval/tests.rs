@@ -143,7 +143,7 @@ fn every_refusal_has_its_own_code() {
 }
 
 #[test]
-fn asking_again_for_the_same_changes_nothing_and_for_something_else_voids_the_votes() {
+fn asking_again_for_the_same_changes_nothing_and_asking_anew_voids_the_votes() {
     let two = by(people(&["ada", "bob"]), 2, None);
     let asked = given(&[(1, ask(two.clone())), (2, vote("ada", "approve"))]);
     assert_eq!(when(&asked, 3, &ask(two.clone())), Ok(vec![]));
@@ -153,13 +153,13 @@ fn asking_again_for_the_same_changes_nothing_and_for_something_else_voids_the_vo
     assert_eq!(changed.votes, []);
     assert!(matches!(when(&changed, 4, &vote("bob", "approve")), Err(Rejection::Changed { .. })));
 
-    // The task ran again and asks the same: the votes are about the same, so they count.
+    // The task ran again and asks the same: nobody has decided yet, so everybody is asked again.
     let again = Command::Request { task: task(2), request: two };
     let mut retried = asked.clone();
     for event in when(&asked, 3, &again).unwrap() {
         Approval::evolve(&mut retried, &event, Version(0), at(3));
     }
-    assert_eq!((retried.task.unwrap().task, retried.votes.len()), (TaskId(2), 1));
+    assert_eq!((retried.task.unwrap().task, retried.votes.len()), (TaskId(2), 0));
     let stale = Command::Void { task: Some(TaskId(1)), reason: "late".into() };
     assert_eq!(when(&retried, 4, &stale), Ok(vec![]), "the task that waits now still waits");
 }

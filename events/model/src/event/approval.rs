@@ -12,7 +12,7 @@ use crate::{ApprovalId, Digest, Timestamp, event::run::ParentTask};
 event_family! {
     /// What happened to an approval.
     ApprovalEvent {
-        /// Somebody is asked. Asked again with something else to decide about, the earlier votes are void.
+        /// Somebody is asked. Asked again, the earlier votes are void.
         "approval.requested" @ 1 => Requested(ApprovalRequested),
         /// Somebody chose.
         "approval.voted" @ 1 => Voted(ApprovalVoted),
