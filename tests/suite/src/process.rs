@@ -66,7 +66,6 @@ impl Finished {
     ///
     /// # Panics
     /// When the exit code was not 0.
-    #[must_use]
     pub fn succeeded(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:?}");
         self
