@@ -52,7 +52,7 @@ struct Cli {
     #[arg(long, global = true, value_name = "FILE")]
     into: Option<PathBuf>,
     /// How often each figure is taken; medians are shown.
-    #[arg(long, global = true, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
+    #[arg(long, global = true, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
     repeats: u8,
 }
 

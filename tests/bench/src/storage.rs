@@ -2,6 +2,9 @@
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
+use openclaw_client::Client;
+use tokio::task::JoinSet;
+
 use crate::{
     drive::{once, register},
     machine::written_bytes,
@@ -13,8 +16,9 @@ use crate::{
 
 /// Characters of payload in each answer.
 pub(crate) const PAYLOAD: usize = 1000;
-/// Calls of each row.
-const CALLS: usize = 10_000;
+const CALLERS: usize = 8;
+/// Calls of each row. Enough that the newest segment of the log, which is not compressed yet, does not count for much.
+const CALLS: usize = 40_000;
 
 /// Executes sequences of 10 and of 100 tasks whose data, 1 KB, flows from each task to the next.
 pub(crate) async fn measure(dir: &Path) -> anyhow::Result<Report> {
@@ -57,10 +61,11 @@ pub(crate) async fn measure(dir: &Path) -> anyhow::Result<Report> {
         ));
     }
     report.notes.push(format!(
-        "{CALLS} calls; each answer carries {PAYLOAD} bytes that do not compress and is the body of the next call. \
+        "{CALLS} calls, {CALLERS} runs at once; each answer carries {PAYLOAD} bytes that do not compress and is the body of the next call. \
          Blocks of the log's and the read model's directory after a clean stop, without those of an empty server. \
          Written: what the process gave to the disk (`write_bytes` in /proc/PID/io), read model and compression of old \
-         segments included."
+         segments included. The segment that is being written takes about 10 KB a call until it is sealed; a segment has \
+         32 MiB."
     ));
     Ok(report)
 }
@@ -86,17 +91,7 @@ async fn use_of(
 
     let server = Server::start(binary, data).await?;
     let written = written_bytes(server.id()?)?;
-    let mut left = runs;
-    while left > 0 {
-        let batch = left.min(8);
-        futures_util::future::try_join_all((0..batch).map(|_| {
-            let (client, name) = (server.client.clone(), scenario.name());
-            async move { once(&client, &name).await }
-        }))
-        .await?;
-        left -= batch;
-        observer.take();
-    }
+    execute(&server.client, observer, scenario, runs).await?;
     server.caught_up().await?;
     let written = written_bytes(server.id()?)? - written;
     server.terminate().await?;
@@ -107,6 +102,30 @@ async fn use_of(
     };
     fs::remove_dir_all(data)?;
     Ok(used)
+}
+
+/// Executes so many runs, eight at once.
+pub(crate) async fn execute(
+    client: &Client,
+    observer: &Observer,
+    scenario: Scenario,
+    runs: usize,
+) -> anyhow::Result<()> {
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS {
+        let (client, name) = (client.clone(), scenario.name());
+        callers.spawn(async move {
+            for _ in (caller..runs).step_by(CALLERS) {
+                once(&client, &name).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(ended) = callers.join_next().await {
+        ended??;
+    }
+    observer.take();
+    Ok(())
 }
 
 /// Bytes of the blocks that a file or a directory with everything below it takes on the disk.

@@ -32,7 +32,7 @@ const CALLERS: usize = 32;
 /// Due times are spread over this long.
 const WINDOW: Duration = Duration::from_secs(10);
 /// Runs that are executed before memory is looked at for the first time.
-pub(crate) const WARM_UP: usize = 200;
+const WARM_UP: usize = 200;
 const STARTS: usize = 3;
 /// A log that has not grown for this long is quiet.
 const QUIET: Duration = Duration::from_secs(2);
@@ -199,13 +199,13 @@ impl Wait {
     }
 }
 
-/// By how many MB a server grows that has begun nothing else, when so many runs of it sleep for an hour.
-pub(crate) async fn growth(server: &Server, runs: usize) -> anyhow::Result<f64> {
-    let before = warmed_up(server, For::Timer).await?;
+/// Lets so many runs sleep for an hour, and comes back when the server has nothing else to do any more.
+pub(crate) async fn sleepers(server: &Server, runs: usize) -> anyhow::Result<()> {
+    register(&server.client, vec![For::Timer.document()]).await?;
     begin(&server.client, For::Timer, runs, |_| 3_600_000).await?;
     server.caught_up().await?;
     tokio::time::sleep(IDLE).await;
-    Ok(resident_mb(server.id()?)? - before)
+    Ok(())
 }
 
 /// Registers what is needed, executes some runs, and tells how many MB the server needs then.
