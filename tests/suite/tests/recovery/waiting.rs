@@ -80,7 +80,7 @@ async fn ten_thousand(document: Value, status: &str) {
     assert_eq!(server.metric("openclaw_runs_active").await, Some(0.0), "none of them is in memory");
 
     let server = server.kill9_and_restart().await;
-    let folded = server.metric("openclaw_runtime_runs_folded_at_start").await.expect("it is counted");
+    let folded = server.metric("openclaw_runtime_folded_at_start_total").await.expect("it is counted");
     let worked_after = idle(&server).await;
     let kept = server.memory(false).saturating_sub(empty) / RUNS as u64;
     all_are(&server, status, RUNS + FIRST).await;
