@@ -5,13 +5,13 @@ use std::sync::Arc;
 use async_graphql::{Request, Response, ServerError, Value, Variables};
 use axum::{
     Extension, Router,
-    body::{Body, Bytes},
+    body::Body,
     extract::State,
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse as _, Response as HttpResponse},
     routing::any,
 };
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -24,6 +24,9 @@ use crate::{
 
 /// Bytes of a request's body.
 const MAX_BODY: usize = 64 << 10;
+
+/// Bytes of a body that are read at most before it is refused.
+const MAX_DRAINED: usize = 4 << 20;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -91,6 +94,29 @@ async fn answer(
     response
 }
 
+/// Why there is no body.
+enum Unread {
+    TooLarge,
+    Broken,
+}
+
+/// The body of a request. Of one that is too large the rest is taken off the connection too, within bounds: a caller
+/// that is still sending would otherwise meet a broken connection in place of the answer.
+async fn read(mut body: Body) -> Result<Vec<u8>, Unread> {
+    let (mut taken, mut total) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
+        total += data.len();
+        if total > MAX_DRAINED {
+            break;
+        }
+        if total <= MAX_BODY {
+            taken.extend_from_slice(&data);
+        }
+    }
+    if total > MAX_BODY { Err(Unread::TooLarge) } else { Ok(taken) }
+}
+
 type Refusal = (StatusCode, Code, String);
 
 async fn question(
@@ -116,13 +142,13 @@ async fn question(
         let message = "the content type must be application/json";
         return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::UnsupportedMediaType, message));
     }
-    let body: Bytes = match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(Unread::TooLarge) => {
             let message = format!("the body has more than {MAX_BODY} bytes");
             return Err((StatusCode::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge, message));
         }
-        Err(_) => {
+        Err(Unread::Broken) => {
             return Err(refuse(StatusCode::BAD_REQUEST, Code::BadRequest, "the body could not be read"));
         }
     };
