@@ -32,6 +32,8 @@ pub(super) struct Source<L> {
 struct Run {
     version: Version,
     workflow: Option<WorkflowRef>,
+    /// The end of the history that it has copied from another run, for a fork.
+    copied: Option<Version>,
     /// JSON pointers of its tasks that may still be told of.
     references: HashMap<TaskId, String>,
 }
@@ -49,6 +51,13 @@ impl<L: EventLog> Source<L> {
     ) -> Result<Vec<(usize, Value)>, Refused> {
         let unreadable = |error: openclaw_model::DecodeError| Refused::Unreadable(error.to_string());
         let event_type = &*recorded.event_type;
+        if let Some(run) = recorded.stream.as_run()
+            && recorded.version > Version(1)
+            && self.known(run, recorded.version).await?.copied.is_some_and(|end| recorded.version <= end)
+        {
+            // It happened to the run that this one is forked from, and was told then.
+            return Ok(vec![]);
+        }
         let all = if matches!(event_type, "event.published" | "run.event_emitted") {
             match recorded.decode().map_err(unreadable)? {
                 Event::Published(PublishedEvent::Published(published)) => vec![published.event],
@@ -106,6 +115,7 @@ impl Run {
         match event {
             Event::Run(RunEvent::Started(started)) => {
                 self.workflow.get_or_insert(started.workflow);
+                self.copied = self.copied.or(started.fork.map(|fork| fork.at));
             }
             Event::Run(RunEvent::TaskStarted(started)) => {
                 self.references.insert(started.task, started.reference);

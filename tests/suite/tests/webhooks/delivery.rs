@@ -75,6 +75,24 @@ async fn what_runs_do_is_told_in_the_words_of_the_specification() {
 }
 
 #[tokio::test]
+async fn what_a_fork_has_copied_is_not_told_again() {
+    let data = tempfile::tempdir().unwrap();
+    let (server, receiver) = (Server::start(data.path(), options(5)).await, Receiver::start().await);
+    register(&server, &receiver, json!(["test.*"])).await;
+    let made = json!({ "type": "test.made", "source": "/t", "data": { "n": 1 } });
+    let emit = json!({ "emit": { "event": { "with": made } } });
+    let tasks = json!([{ "make": emit }, { "end": { "set": { "n": 1 } } }]);
+    let run = server.run(workflow("made", tasks), json!({})).await;
+    let fork = json!({ "runId": run["runId"], "at": { "beforeTask": "end" } });
+    let fork = server.rpc("run.fork", fork).await.unwrap();
+    server.shows(fork["runId"].as_str().unwrap(), "completed").await;
+    publish(&server, "test.after", 2).await;
+    receiver.took(2).await;
+    assert_eq!(receiver.numbers(), [1, 2]);
+    server.terminate().await;
+}
+
+#[tokio::test]
 async fn a_receiver_that_fails_gets_each_event_again_under_one_id_until_it_takes_it() {
     let data = tempfile::tempdir().unwrap();
     let (server, receiver) = (Server::start(data.path(), options(10)).await, Receiver::start().await);
