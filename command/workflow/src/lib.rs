@@ -4,6 +4,7 @@ pub mod definition;
 pub mod duration;
 pub mod error;
 pub mod expression;
+pub mod filter;
 pub mod graph;
 pub mod interest;
 pub mod scenario;

@@ -1,17 +1,11 @@
 //! Schedules that wait for events (`schedule.on`): judging an event as a `listen` task would (dsl-reference, "Event
 //! Consumption Strategy"), outside any run.
 
-use std::collections::BTreeMap;
-
 use openclaw_core::schedule::Command;
 use openclaw_gateway::sequencer::Refused;
 use openclaw_log::EventLog;
 use openclaw_model::{RunId, event::schedule::ScheduleEventConsumed};
-use openclaw_workflow::{
-    definition::{Consume, Filter, Mode},
-    expression::{EvaluationError, Evaluator, Scope, Template},
-    interest,
-};
+use openclaw_workflow::{definition::Mode, expression::Scope, filter};
 use serde_json::{Value, json};
 
 use super::{stream, submit};
@@ -19,9 +13,6 @@ use crate::{
     index::{Offered, OpenRuns, Scheduled},
     supervisor::Parts,
 };
-
-/// Correlation values by name.
-type Keys = BTreeMap<String, Value>;
 
 /// What expressions see outside a run.
 struct Outside;
@@ -64,7 +55,11 @@ pub(crate) async fn offer<L: EventLog>(
     };
     let schedule = program.definition().schedule.as_ref();
     let Some(consume) = schedule.and_then(|schedule| schedule.on.as_ref()) else { return Ok(()) };
-    let Some((filter, keys)) = first_passed(consume, scheduled, &event, &*parts.evaluator) else {
+    // There is no run yet, so there is no input that `expect` could be computed from.
+    let place = filter::Place { evaluator: &*parts.evaluator, scope: &Outside, input: &Value::Null };
+    let passed = |index| scheduled.passed.contains(&index);
+    let Some((filter, keys)) = filter::first_passed(consume, 0, passed, &scheduled.keys, &event, place)
+    else {
         return Ok(());
     };
     let count = consume.filters.len() as u32;
@@ -75,61 +70,4 @@ pub(crate) async fn offer<L: EventLog>(
     let run = complete.then(|| RunId(parts.ids.next()));
     let command = Command::Consume { digest: active.digest, consumed, run };
     submit(parts, stream(name)?, command, None, None).await
-}
-
-/// The first filter that `event` passes and that still counts, with the correlation values it makes known.
-fn first_passed(
-    consume: &Consume,
-    scheduled: &Scheduled,
-    event: &Value,
-    evaluator: &dyn Evaluator,
-) -> Option<(u32, Keys)> {
-    if consume.filters.is_empty() {
-        return Some((0, Keys::new()));
-    }
-    consume.filters.iter().zip(0..).find_map(|(filter, index)| {
-        if consume.mode == Mode::All && scheduled.passed.contains(&index) {
-            return None;
-        }
-        // An expression that fails on an event does not fit the event.
-        passes(filter, &scheduled.keys, event, evaluator).ok().flatten().map(|keys| (index, keys))
-    })
-}
-
-fn passes(
-    filter: &Filter,
-    known: &Keys,
-    event: &Value,
-    evaluator: &dyn Evaluator,
-) -> Result<Option<Keys>, EvaluationError> {
-    if !interest::fits(&filter.interest, event) {
-        return Ok(None);
-    }
-    for (name, template) in &filter.attributes {
-        let value = event.get(name).unwrap_or(&Value::Null);
-        let fits = match template.render(evaluator, value, &Outside)? {
-            Value::Bool(fits) if !matches!(template, Template::Literal(_)) => fits,
-            expected => expected == *value,
-        };
-        if !fits {
-            return Ok(None);
-        }
-    }
-    let mut learned = Keys::new();
-    for (name, correlation) in &filter.correlations {
-        let value = evaluator.evaluate(&correlation.from, event, &Outside)?;
-        if value.is_null() {
-            return Ok(None);
-        }
-        let expected = match (&correlation.expect, known.get(name)) {
-            (Some(expect), _) => Some(expect.render(evaluator, event, &Outside)?),
-            (None, first) => first.cloned(),
-        };
-        if expected.is_some_and(|expected| expected != value) {
-            return Ok(None);
-        }
-        learned.insert(name.clone(), value);
-    }
-    learned.retain(|name, _| !known.contains_key(name));
-    Ok(Some(learned))
 }

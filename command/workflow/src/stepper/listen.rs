@@ -1,6 +1,6 @@
 //! `listen`: taking events in (dsl-reference, "Listen" and "Event Consumption Strategy").
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use openclaw_core::run::{Listening, Phase, Task as OpenTask};
 use openclaw_model::{
@@ -16,12 +16,9 @@ use super::{
     start::Spot,
 };
 use crate::{
-    definition::{Body, Consume, Filter, ForEach, Listen, Mode, Read, Task, Until},
-    interest,
+    definition::{Body, ForEach, Listen, Mode, Read, Task, Until},
+    filter,
 };
-
-/// Correlation values by name.
-type Keys = BTreeMap<String, Value>;
 
 impl Step<'_> {
     /// Offers `event` to a `listen` task, which takes it in if it passes one of its filters.
@@ -59,19 +56,21 @@ impl Step<'_> {
             input: Some(&open.input),
             ..Place::default()
         };
+        let scope = self.variables(place);
+        let judged = filter::Place { evaluator: self.around.evaluator, scope: &scope, input: &open.input };
         let consume = &listen.consume;
         let count = consume.filters.len() as u32;
         let passed = |index: u32| listening.passed.contains(&index);
         if let Some(Until::Consumed(until)) = &consume.until
             && let Some((filter, keys)) =
-                self.first_passed(until, count, passed, &listening.keys, event, place)
+                filter::first_passed(until, count, passed, &listening.keys, event, judged)
         {
             let missing = (count..count + until.filters.len() as u32).filter(|index| !passed(*index)).count();
             let last = until.mode != Mode::All || missing == 1;
             let event = Value::Null;
             return Some(EventConsumed { task: id, filter, origin, event, keys, until: true, last });
         }
-        let (filter, keys) = self.first_passed(consume, 0, passed, &listening.keys, event, place)?;
+        let (filter, keys) = filter::first_passed(consume, 0, passed, &listening.keys, event, judged)?;
         let event = read(listen.read, event);
         let last = match (consume.mode, &consume.until) {
             (Mode::All, _) => (0..count).filter(|index| !passed(*index)).count() == 1,
@@ -84,70 +83,6 @@ impl Step<'_> {
             (Mode::One | Mode::Any, _) => true,
         };
         Some(EventConsumed { task: id, filter, origin, event, keys, until: false, last })
-    }
-
-    /// The first filter that `event` passes and that still counts, with the correlation values it makes known.
-    /// `offset` is the index of the first filter.
-    fn first_passed(
-        &self,
-        consume: &Consume,
-        offset: u32,
-        passed: impl Fn(u32) -> bool,
-        keys: &Keys,
-        event: &Value,
-        place: Place<'_>,
-    ) -> Option<(u32, Keys)> {
-        if consume.filters.is_empty() {
-            return Some((offset, Keys::new()));
-        }
-        consume.filters.iter().zip(offset..).find_map(|(filter, index)| {
-            if consume.mode == Mode::All && passed(index) {
-                return None;
-            }
-            // An expression that fails on an event does not fit the event.
-            self.passes(filter, keys, event, place).ok().flatten().map(|keys| (index, keys))
-        })
-    }
-
-    fn passes(
-        &self,
-        filter: &Filter,
-        known: &Keys,
-        event: &Value,
-        place: Place<'_>,
-    ) -> Result<Option<Keys>, WorkflowError> {
-        if !interest::fits(&filter.interest, event) {
-            return Ok(None);
-        }
-        for (name, template) in &filter.attributes {
-            let value = event.get(name).unwrap_or(&Value::Null);
-            let fits = match self.render(template, value, place)? {
-                Value::Bool(fits) if !matches!(template, crate::expression::Template::Literal(_)) => fits,
-                expected => expected == *value,
-            };
-            if !fits {
-                return Ok(None);
-            }
-        }
-        let mut learned = Keys::new();
-        for (name, correlation) in &filter.correlations {
-            let value = self.evaluate(&correlation.from, event, place)?;
-            if value.is_null() {
-                return Ok(None);
-            }
-            let expected = match (&correlation.expect, known.get(name)) {
-                // What is expected is known before the event: it is computed from the task's input.
-                (Some(expect), _) => Some(self.render(expect, place.input.unwrap_or(&Value::Null), place)?),
-                (None, Some(first)) => Some(first.clone()),
-                (None, None) => None,
-            };
-            if expected.is_some_and(|expected| expected != value) {
-                return Ok(None);
-            }
-            learned.insert(name.clone(), value);
-        }
-        learned.retain(|name, _| !known.contains_key(name));
-        Ok(Some(learned))
     }
 
     /// Moves a `listen` task: takes in signals that wait, runs `foreach`, ends. Returns whether anything happened.
