@@ -1,6 +1,6 @@
 //! From a message's text to the answer's text: batches, notifications, limits, panics.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::join_all};
 use jsonrpsee::{
@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use super::{
+    door::{Ask, SharedDoor},
     envelope::{self, Call, Malformed},
     error::{Error, InvalidRequest, Kind},
     json::{self, Fault},
@@ -25,6 +26,8 @@ pub(super) struct Dispatch {
     pub(super) methods: Methods,
     pub(super) limits: Limits,
     pub(super) slots: Arc<Semaphore>,
+    /// What each caller may take of them.
+    pub(super) door: SharedDoor,
 }
 
 /// Whether a message may be carried out.
@@ -53,6 +56,8 @@ pub(super) struct Answer {
     pub(super) text: String,
     /// Its error, if it is one.
     pub(super) kind: Option<Kind>,
+    /// How long to wait before asking again, where that is what the error says.
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl Reply {
@@ -73,10 +78,10 @@ impl Reply {
 
 /// A JSON-RPC error object with a verbatim id.
 fn failure(id: &str, error: Error) -> Answer {
-    let kind = Some(error.kind());
+    let (kind, retry_after) = (Some(error.kind()), error.retry_after());
     let object = ErrorObjectOwned::from(error);
     let object = serde_json::to_string(&object).expect("an error object serialises");
-    Answer { text: format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{object}}}"#), kind }
+    Answer { text: format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{object}}}"#), kind, retry_after }
 }
 
 impl Dispatch {
@@ -152,14 +157,19 @@ impl Dispatch {
             metrics::refused(UNKNOWN_METHOD, Kind::METHOD_NOT_FOUND.outcome);
             return Err(Error::MethodNotFound(call.method.clone()));
         };
-        let slot = match admission {
-            Admission::Open => self.slots.try_acquire().ok(),
-            Admission::Full => None,
-        };
-        let Some(_slot) = slot else {
+        let busy = || {
             metrics::refused(name, Kind::BUSY.outcome);
-            return Err(Error::Busy { retry_after: self.limits.retry_after });
+            Error::Busy { retry_after: self.limits.retry_after }
         };
+        if admission == Admission::Full {
+            return Err(busy());
+        }
+        // First what is the caller's alone, so that whoever asks too much does not even try for what all share.
+        let _place = self.door.take(&scope.caller.actor, Ask::Call).map_err(|retry_after| {
+            metrics::refused(name, Kind::LIMITED.outcome);
+            Error::Limited { retry_after }
+        })?;
+        let _slot = self.slots.try_acquire().map_err(|_| busy())?;
 
         let running = Running::begin(name);
         let mut extensions = Extensions::new();
@@ -199,14 +209,23 @@ fn with_id(id: &str, response: &str) -> Answer {
     #[derive(Deserialize)]
     struct Code {
         code: i32,
+        #[serde(default)]
+        data: Option<Wait>,
+    }
+    #[derive(Deserialize)]
+    struct Wait {
+        #[serde(default, rename = "retryAfterMs")]
+        retry_after_ms: Option<u64>,
     }
     let parts: Response<'_> = serde_json::from_str(response).expect("the registry answers a response object");
-    let (member, body, kind) = match (parts.error, parts.result) {
+    let (member, body, kind, retry_after) = match (parts.error, parts.result) {
         (Some(error), _) => {
-            let code = serde_json::from_str::<Code>(error.get()).map_or(0, |error| error.code);
-            ("error", error.get(), Kind::ALL.iter().find(|kind| kind.number == code).copied())
+            let read = serde_json::from_str::<Code>(error.get()).ok();
+            let code = read.as_ref().map_or(0, |error| error.code);
+            let wait = read.and_then(|error| error.data?.retry_after_ms).map(Duration::from_millis);
+            ("error", error.get(), Kind::ALL.iter().find(|kind| kind.number == code).copied(), wait)
         }
-        (None, result) => ("result", result.map_or("null", RawValue::get), None),
+        (None, result) => ("result", result.map_or("null", RawValue::get), None, None),
     };
-    Answer { text: format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{body}}}"#), kind }
+    Answer { text: format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{body}}}"#), kind, retry_after }
 }

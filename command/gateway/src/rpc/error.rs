@@ -54,6 +54,13 @@ pub enum Error {
         /// How long to wait at least.
         retry_after: Duration,
     },
+    /// The caller has as many calls in flight, or has made as many within a second, as one caller may; nothing was
+    /// done. `OC-RPC-008`.
+    #[error("more than one caller may ask, try again later")]
+    Limited {
+        /// How long to wait at least.
+        retry_after: Duration,
+    },
     /// The stream is not at the version that the command expected; nothing was done. `OC-CMD-001`.
     #[error("the stream is at version {actual}, not at the expected one")]
     Conflict {
@@ -202,6 +209,7 @@ kinds! {
     INTERNAL = (-32603, "OC-RPC-005", "Internal error", "internal_error");
     RESPONSE_TOO_LARGE = (-32008, "OC-RPC-006", "Response too large", "response_too_large");
     BUSY = (-32009, "OC-RPC-007", "Busy", "busy");
+    LIMITED = (-32009, "OC-RPC-008", "Limited", "limited");
     CONFLICT = (-32020, "OC-CMD-001", "Version conflict", "conflict");
     KEY_REUSED = (-32021, "OC-CMD-002", "Idempotency key reused", "key_reused");
     REJECTED = (-32022, "OC-", "Rejected", "rejected");
@@ -229,6 +237,7 @@ impl Error {
             Self::Internal => Kind::INTERNAL,
             Self::ResponseTooLarge { .. } => Kind::RESPONSE_TOO_LARGE,
             Self::Busy { .. } => Kind::BUSY,
+            Self::Limited { .. } => Kind::LIMITED,
             Self::Conflict { .. } => Kind::CONFLICT,
             Self::KeyReused => Kind::KEY_REUSED,
             Self::Rejected { .. } => Kind::REJECTED,
@@ -242,6 +251,15 @@ impl Error {
     #[must_use]
     pub const fn code(&self) -> i32 {
         self.kind().number
+    }
+
+    /// How long to wait before asking again, where that is what the error says.
+    #[must_use]
+    pub(super) const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { retry_after } | Self::Limited { retry_after } => Some(*retry_after),
+            _ => None,
+        }
     }
 
     /// What the error object carries in `data`: always `code`, and what a program needs to react.
@@ -262,7 +280,7 @@ impl Error {
                     problems.first().map_or(Cow::Borrowed("OC-WF-000"), |problem| problem.code.clone());
                 json!({ "code": code, "field": "definition", "problems": problems })
             }
-            Self::Busy { retry_after } => {
+            Self::Busy { retry_after } | Self::Limited { retry_after } => {
                 let millis = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
                 json!({ "code": code, "retryAfterMs": millis })
             }

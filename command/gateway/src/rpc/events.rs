@@ -3,7 +3,7 @@
 //!
 //! Each event becomes a call of `event.publish`, so that there is one door with one set of checks.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -24,6 +24,7 @@ use super::{
     dispatch::{Admission, Reply},
     error::{Error, InvalidRequest, Kind},
     methods::{Call, event},
+    post::later,
     registry::Scope,
 };
 
@@ -177,10 +178,13 @@ async fn publish(rpc: &Inner, caller: Caller, events: Events) -> Response {
         .await;
     let worst = outcomes.iter().map(|(status, _)| *status).max().unwrap_or(StatusCode::OK);
     let mut bodies: Vec<Value> = outcomes.into_iter().map(|(_, body)| body).collect();
-    if many {
-        return answer(worst, &Value::Array(bodies));
+    let wait = bodies.iter().filter_map(|body| body["retryAfterMs"].as_u64()).max();
+    let body = if many { Value::Array(bodies) } else { bodies.pop().unwrap_or_default() };
+    let response = answer(worst, &body);
+    match wait {
+        Some(wait) if worst == StatusCode::TOO_MANY_REQUESTS => later(response, Duration::from_millis(wait)),
+        _ => response,
     }
-    answer(worst, &bodies.pop().unwrap_or_default())
 }
 
 /// What became of one call.
@@ -194,7 +198,7 @@ fn outcome(reply: Reply) -> (StatusCode, Value) {
     let Some(kind) = kind else { return (StatusCode::OK, reply["result"].take()) };
     let status = match kind {
         Kind::REJECTED | Kind::CONFLICT | Kind::KEY_REUSED => StatusCode::CONFLICT,
-        Kind::BUSY => StatusCode::TOO_MANY_REQUESTS,
+        Kind::BUSY | Kind::LIMITED => StatusCode::TOO_MANY_REQUESTS,
         Kind::READ_ONLY | Kind::STOPPING => StatusCode::SERVICE_UNAVAILABLE,
         Kind::INTERNAL => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,

@@ -12,6 +12,7 @@
 mod commands;
 pub mod context;
 mod dispatch;
+mod door;
 mod envelope;
 pub mod error;
 mod events;
@@ -37,6 +38,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use commands::Commands;
 pub use context::{CallContext, Caller, ExpectedVersion, IdempotencyKey, InvalidKey};
+pub use door::{Ask, Door, Place};
 pub use error::{DefinitionProblem, Error, InvalidRequest, Kind};
 pub use limits::Limits;
 pub use wait::{InvalidSpan, Span};
@@ -58,11 +60,17 @@ impl Rpc {
     /// Serves the methods of `commands` within `limits`.
     #[must_use]
     pub fn new<C: Commands>(commands: Arc<C>, limits: Limits) -> Self {
+        Self::guarded(commands, limits, Arc::new(door::Unguarded))
+    }
+
+    /// Serves the methods of `commands` within `limits`, and each caller within what `door` gives it.
+    #[must_use]
+    pub fn guarded<C: Commands>(commands: Arc<C>, limits: Limits, door: Arc<dyn Door>) -> Self {
         let (methods, document) = registry::build(commands, limits.response_bytes);
         let slots = Arc::new(Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS)));
         Self {
             inner: Arc::new(Inner {
-                dispatch: dispatch::Dispatch { methods, limits, slots },
+                dispatch: dispatch::Dispatch { methods, limits, slots, door },
                 document,
                 tracker: TaskTracker::new(),
                 closing: CancellationToken::new(),

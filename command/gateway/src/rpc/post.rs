@@ -1,6 +1,6 @@
 //! JSON-RPC over HTTP: one POST, one message.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -14,7 +14,8 @@ use super::{
     Inner,
     context::{Caller, IdempotencyKey},
     dispatch::{Admission, Answer, Reply},
-    error::{Error, InvalidRequest, Kind},
+    door::Ask,
+    error::{Error, InvalidRequest},
     registry::Scope,
     websocket,
 };
@@ -29,7 +30,10 @@ pub(super) async fn handle(rpc: Arc<Inner>, request: Request) -> Response {
     };
     if parts.method == Method::GET && parts.headers.contains_key(header::UPGRADE) {
         return match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-            Ok(upgrade) => websocket::accept(rpc, upgrade, caller),
+            Ok(upgrade) => match rpc.dispatch.door.take(&caller.actor, Ask::Socket) {
+                Ok(place) => websocket::accept(rpc, upgrade, caller, place),
+                Err(retry_after) => respond(Reply::refusal(Error::Limited { retry_after })),
+            },
             Err(rejection) => rejection.into_response(),
         };
     }
@@ -41,7 +45,7 @@ pub(super) async fn handle(rpc: Arc<Inner>, request: Request) -> Response {
                 async move { rpc.dispatch.message(&scope, &text, Admission::Open).await }
             };
             match rpc.tracker.spawn(work).await {
-                Ok(reply) => respond(&rpc, reply),
+                Ok(reply) => respond(reply),
                 Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, Error::Internal),
             }
         }
@@ -99,21 +103,25 @@ fn is_json(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn respond(rpc: &Inner, reply: Reply) -> Response {
+fn respond(reply: Reply) -> Response {
     match reply {
         Reply::Nothing => StatusCode::NO_CONTENT.into_response(),
         Reply::Batch(text) => json(StatusCode::OK, text),
         // Proxies and clients that know nothing of JSON-RPC understand this one.
-        Reply::One(Answer { text, kind: Some(Kind::BUSY) }) => {
-            let seconds = rpc.dispatch.limits.retry_after.as_millis().div_ceil(1_000);
-            let mut response = json(StatusCode::TOO_MANY_REQUESTS, text);
-            if let Ok(value) = seconds.to_string().parse() {
-                response.headers_mut().insert(header::RETRY_AFTER, value);
-            }
-            response
+        Reply::One(Answer { text, retry_after: Some(wait), .. }) => {
+            later(json(StatusCode::TOO_MANY_REQUESTS, text), wait)
         }
         Reply::One(Answer { text, .. }) => json(StatusCode::OK, text),
     }
+}
+
+/// The response with `Retry-After`, in whole seconds and at least one.
+pub(super) fn later(mut response: Response, wait: Duration) -> Response {
+    let seconds = wait.as_millis().div_ceil(1_000).max(1);
+    if let Ok(value) = seconds.to_string().parse() {
+        response.headers_mut().insert(header::RETRY_AFTER, value);
+    }
+    response
 }
 
 fn refuse(status: StatusCode, error: Error) -> Response {

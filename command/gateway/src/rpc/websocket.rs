@@ -19,13 +19,15 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
-use super::{Inner, context::Caller, dispatch::Admission, limits::Limits, metrics, registry::Scope};
+use super::{
+    Inner, context::Caller, dispatch::Admission, door::Place, limits::Limits, metrics, registry::Scope,
+};
 
 /// Small, because ten thousand idle sockets keep theirs.
 const READ_BUFFER_BYTES: usize = 4_096;
 
 /// Answers the handshake and serves the socket.
-pub(super) fn accept(rpc: Arc<Inner>, upgrade: WebSocketUpgrade, caller: Caller) -> Response {
+pub(super) fn accept(rpc: Arc<Inner>, upgrade: WebSocketUpgrade, caller: Caller, place: Place) -> Response {
     let limits = &rpc.dispatch.limits;
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -39,7 +41,7 @@ pub(super) fn accept(rpc: Arc<Inner>, upgrade: WebSocketUpgrade, caller: Caller)
                 let tracker = rpc.tracker.clone();
                 let scope = Scope { caller, key: None };
                 tracker.track_future(async move {
-                    let _open = metrics::Socket::open();
+                    let _open = (metrics::Socket::open(), place);
                     serve(rpc, socket, scope).await;
                 })
             }

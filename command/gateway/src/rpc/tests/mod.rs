@@ -2,6 +2,7 @@
 
 mod conformance;
 mod discover;
+mod door;
 mod events;
 mod hostile;
 mod over_http;
