@@ -2,11 +2,15 @@
 
 use std::{fmt, sync::Arc};
 
+use openclaw_model::access::Grants;
+
 /// Somebody who was authenticated. The server puts it into the extensions of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// Name of the caller's token.
+    /// Who, as the log names it: `token:NAME` or `user:NAME`.
     pub name: String,
+    /// What it may do. From the server's own records, never from the caller.
+    pub grants: Arc<Grants>,
 }
 
 type Decide = dyn Fn(Option<&str>) -> Option<Caller> + Send + Sync;

@@ -48,7 +48,7 @@ fn asks(approval: ApprovalId, roles: &[&str]) -> ApprovalRequest {
 fn approval_task(number: u32, approval: ApprovalId) -> RunEvent {
     let request = Request::Approval(asks(approval, &["manager"]));
     let key = approval.to_string();
-    let intent = Intent { key, class: EffectClass::Keyed, request, inquiry: None };
+    let intent = Intent { key, class: EffectClass::Keyed, request, inquiry: None, verdict: None };
     task(number, None, TaskKind::Call, Work::Effect(intent))
 }
 

@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
 use common::{Served, code, history::run_id};
+use openclaw_model::access::Grants;
 use openclaw_query::Caller;
 use serde_json::json;
 use tokio::time::Instant;
@@ -69,7 +70,7 @@ async fn what_is_no_question_is_refused_with_a_status_and_a_code() {
     for method in ["GET", "PUT", "DELETE"] {
         let uri = "/graphql?query=%7Bserver%7Bversion%7D%7D";
         let mut request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
-        request.extensions_mut().insert(Caller { name: "good".into() });
+        request.extensions_mut().insert(Caller { name: "good".into(), grants: Arc::new(Grants::all()) });
         let (status, answer) = served.send(request).await;
         assert_eq!((status, code(&answer).as_str()), (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"));
     }

@@ -7,10 +7,15 @@
 extern crate alloc;
 
 pub mod approval;
+pub mod credential;
+pub mod journal;
+pub mod policy;
 pub mod published;
 pub mod run;
 pub mod schedule;
 pub mod session;
+pub mod token;
+pub mod user;
 pub mod webhook;
 pub mod workflow;
 

@@ -102,7 +102,7 @@ impl<L: EventLog> Service<L> {
                 ExpectedVersion::None => Expected::NoStream,
                 ExpectedVersion::Exact(version) => Expected::Exact(version),
             },
-            actor: context.actor.clone(),
+            actor: context.actor().clone(),
             causality: Causality { causation: None, correlation },
         };
         self.sequencer.submit(submission).await.map_err(answer::refused)
@@ -119,7 +119,7 @@ impl<L: EventLog> Service<L> {
 
     fn command_id(&self, context: &CallContext) -> CommandId {
         match &context.idempotency_key {
-            Some(key) => keyed_command(&context.actor, key.as_str()),
+            Some(key) => keyed_command(context.actor(), key.as_str()),
             None => CommandId(*self.ids.next().as_bytes()),
         }
     }

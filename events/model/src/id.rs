@@ -67,11 +67,25 @@ pub enum StreamKind {
     Webhook,
     /// One event that somebody published.
     Event,
+    /// One token, with which a program proves who it is.
+    Token,
+    /// One person who logs in.
+    User,
+    /// One credential, `namespace/name`.
+    Credential,
+    /// The vault.
+    Vault,
+    /// The policy of one namespace.
+    Policy,
+    /// Connections to the outside, of one run.
+    Egress,
+    /// What an auditor wants to know that happened to nothing in particular.
+    Audit,
 }
 
 impl StreamKind {
     /// Every kind there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 14] = [
         Self::Run,
         Self::Session,
         Self::Workflow,
@@ -79,6 +93,13 @@ impl StreamKind {
         Self::Schedule,
         Self::Webhook,
         Self::Event,
+        Self::Token,
+        Self::User,
+        Self::Credential,
+        Self::Vault,
+        Self::Policy,
+        Self::Egress,
+        Self::Audit,
     ];
 
     /// The stable name that is written to the log.
@@ -92,6 +113,13 @@ impl StreamKind {
             Self::Schedule => "schedule",
             Self::Webhook => "webhook",
             Self::Event => "event",
+            Self::Token => "token",
+            Self::User => "user",
+            Self::Credential => "credential",
+            Self::Vault => "vault",
+            Self::Policy => "policy",
+            Self::Egress => "egress",
+            Self::Audit => "audit",
         }
     }
 }

@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+pub mod access;
 pub mod canonical;
 pub mod envelope;
 pub mod event;

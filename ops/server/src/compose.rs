@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use axum::Router;
 use openclaw_gateway::{Definitions, Ends, Sequencer, Service, rpc::Rpc, service::Shown};
 use openclaw_log::{EventLog, Health};
+use openclaw_model::access::Grants;
 use openclaw_ports::{Clock, Secrets};
 use openclaw_projection::{Projector, Status, Views};
 use openclaw_runtime::{
@@ -109,8 +110,7 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
     let process = ProcessEffects::new(
         Arc::new(Bubblewrap::new(config.sandbox.config())),
         data.workspaces(),
-        config.sandbox.level,
-        config.sandbox.limits(),
+        config.sandbox.policy(),
     );
     let own = OwnEffects {
         log: log.clone(),
@@ -198,7 +198,8 @@ fn queries(log: Arc<SledLog>, views: Views, clock: Arc<dyn Clock>, gate: &Gate) 
     let gate = gate.clone();
     let authenticate = openclaw_query::Authenticate::new(move |authorization| {
         let identity = gate.decide(authorization)?;
-        Some(openclaw_query::Caller { name: identity.name.to_owned() })
+        let name = identity.actor().0.into_owned();
+        Some(openclaw_query::Caller { name, grants: Arc::new(Grants::all()) })
     });
     openclaw_query::router(deps, authenticate)
 }

@@ -57,6 +57,8 @@ pub(crate) enum Subject {
     Schedule(Box<schedule::Row>),
     Webhook(Box<webhook::State>),
     Published,
+    /// It has no rows of its own, only those of the audit log.
+    Plain,
 }
 
 /// The rows that a batch changes.
@@ -142,6 +144,13 @@ fn begin(place: &Place, recorded: &Recorded, event: Event, changes: &mut Changes
             published::apply(place, event, &mut changes.published);
             Subject::Published
         }
+        (StreamKind::Token, Event::Token(_))
+        | (StreamKind::User, Event::User(_))
+        | (StreamKind::Credential, Event::Credential(_))
+        | (StreamKind::Vault, Event::Vault(_))
+        | (StreamKind::Policy, Event::Policy(_))
+        | (StreamKind::Egress, Event::Egress(_))
+        | (StreamKind::Audit, Event::Audit(_)) => Subject::Plain,
         (_, event) => return Err(misplaced(recorded, &event)),
     })
 }
@@ -184,6 +193,16 @@ fn follow(
         (Subject::Published, Event::Published(event)) => {
             published::apply(place, event, &mut changes.published);
         }
+        (
+            Subject::Plain,
+            Event::Token(_)
+            | Event::User(_)
+            | Event::Credential(_)
+            | Event::Vault(_)
+            | Event::Policy(_)
+            | Event::Egress(_)
+            | Event::Audit(_),
+        ) => {}
         (_, event) => return Err(misplaced(recorded, &event)),
     }
     Ok(())

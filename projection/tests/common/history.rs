@@ -213,6 +213,7 @@ pub(crate) fn effect() -> Work {
             wait: true,
         }),
         inquiry: None,
+        verdict: None,
     })
 }
 

@@ -301,6 +301,7 @@ fn intent(request: Request) -> Work {
         class: openclaw_model::event::run::EffectClass::Keyed,
         request,
         inquiry: None,
+        verdict: None,
     })
 }
 

@@ -15,7 +15,7 @@ use axum::{
 };
 use history::Scribe;
 use openclaw_log::MemoryLog;
-use openclaw_model::{Position, Timestamp};
+use openclaw_model::{Position, Timestamp, access::Grants};
 use openclaw_projection::{Projector, Views};
 use openclaw_query::{Authenticate, Caller, Deps, router};
 use serde_json::{Value, json};
@@ -46,7 +46,8 @@ impl Served {
             version: "0.0.0-test",
         };
         let authenticate = Authenticate::new(|authorization| {
-            (authorization == Some("Bearer good")).then(|| Caller { name: "good".into() })
+            (authorization == Some("Bearer good"))
+                .then(|| Caller { name: "good".into(), grants: Arc::new(Grants::all()) })
         });
         let router = router(deps, authenticate);
         Self { scribe, views, projector, router, _directory: directory }
@@ -75,7 +76,7 @@ impl Served {
         let mut request =
             Request::post("/graphql").header(header::CONTENT_TYPE, media).body(body.into()).unwrap();
         if known {
-            request.extensions_mut().insert(Caller { name: "good".into() });
+            request.extensions_mut().insert(Caller { name: "good".into(), grants: Arc::new(Grants::all()) });
         }
         self.send(request).await
     }
@@ -90,7 +91,7 @@ pub(crate) async fn ask(router: &Router, query: &str, variables: Value) -> Value
     let body = json!({ "query": query, "variables": variables }).to_string();
     let mut request =
         Request::post("/graphql").header(header::CONTENT_TYPE, "application/json").body(body.into()).unwrap();
-    request.extensions_mut().insert(Caller { name: "good".into() });
+    request.extensions_mut().insert(Caller { name: "good".into(), grants: Arc::new(Grants::all()) });
     let (status, answer) = send(router, request).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     answer

@@ -65,6 +65,7 @@ fn effect() -> Work {
             authentication: None,
         }),
         inquiry: None,
+        verdict: None,
     })
 }
 

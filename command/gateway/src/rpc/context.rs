@@ -1,8 +1,11 @@
 //! What surrounds a command: who asks, under which key, from which version.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::BTreeSet, fmt, sync::Arc};
 
-use openclaw_model::{Actor, CommandDigest, Version};
+use openclaw_model::{
+    Actor, CommandDigest, Version,
+    access::{Grants, Need},
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -12,19 +15,57 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 pub struct Caller {
     /// As it will stand in the events.
     pub actor: Actor,
+    /// What it may do. From the server's own records, never from the caller.
+    pub grants: Arc<Grants>,
+    /// The person, if it is one who logged in.
+    pub person: Option<Person>,
+}
+
+/// Somebody who logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// Their name.
+    pub name: String,
+    /// Their role and groups, as approvals name them.
+    pub roles: BTreeSet<String>,
+}
+
+impl Caller {
+    /// The server itself, in the name of a workflow or a schedule: what it may do was decided when that was registered.
+    #[must_use]
+    pub fn runtime() -> Self {
+        Self { actor: Actor::RUNTIME, grants: Arc::new(Grants::all()), person: None }
+    }
 }
 
 /// What a command comes with.
 #[derive(Clone, Debug)]
 pub struct CallContext {
     /// Who asks.
-    pub actor: Actor,
+    pub caller: Caller,
+    /// What the method asks of its caller; it is granted in some namespace at least.
+    pub need: Need,
     /// Makes a repetition of the command harmless. Its scope is the actor.
     pub idempotency_key: Option<IdempotencyKey>,
     /// Which version the stream must have.
     pub expected: ExpectedVersion,
     /// Fingerprint of method and parameters, without key and waiting time: a repetition has the same.
     pub digest: CommandDigest,
+}
+
+impl CallContext {
+    /// Who asks, as it will stand in the events.
+    #[must_use]
+    pub const fn actor(&self) -> &Actor {
+        &self.caller.actor
+    }
+
+    /// Whether the caller may do this in `namespace`. What is in another namespace does not exist for the caller, so
+    /// answer as if it did not.
+    #[must_use]
+    pub fn reaches(&self, namespace: &str) -> bool {
+        self.caller.grants.allow(self.need, namespace)
+    }
 }
 
 /// 1 to 128 visible ASCII characters, chosen by the caller.

@@ -95,6 +95,12 @@ pub enum Error {
     /// The server is stopping; nothing was done. `OC-CMD-004`.
     #[error("the server is stopping")]
     Stopping,
+    /// The caller may not do this, in no namespace. `OC-ACC-001`.
+    #[error("the caller may not do this; it needs the scope `{needs}`")]
+    Forbidden {
+        /// The scope that is missing.
+        needs: String,
+    },
 }
 
 /// Why a JSON text is not a request that the transport takes.
@@ -216,6 +222,7 @@ kinds! {
     READ_ONLY = (-32023, "OC-LOG-002", "Read-only", "read_only");
     NOT_FOUND = (-32024, "OC-CMD-003", "Not found", "not_found");
     STOPPING = (-32025, "OC-CMD-004", "Stopping", "stopping");
+    FORBIDDEN = (-32026, "OC-ACC-001", "Forbidden", "forbidden");
 }
 
 impl Error {
@@ -244,6 +251,7 @@ impl Error {
             Self::ReadOnly { .. } => Kind::READ_ONLY,
             Self::NotFound { .. } => Kind::NOT_FOUND,
             Self::Stopping => Kind::STOPPING,
+            Self::Forbidden { .. } => Kind::FORBIDDEN,
         }
     }
 
@@ -288,6 +296,7 @@ impl Error {
             Self::Rejected { code, .. } => json!({ "code": code }),
             Self::ReadOnly { reason } => json!({ "code": code, "reason": reason }),
             Self::NotFound { what, id } => json!({ "code": code, "what": what, "id": id }),
+            Self::Forbidden { needs } => json!({ "code": code, "needs": needs }),
             Self::MethodNotFound(_)
             | Self::Parse
             | Self::Internal

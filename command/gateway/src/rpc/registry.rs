@@ -107,6 +107,9 @@ impl<C: Commands> Registry<C> {
 /// Reads the params and puts together what surrounds the command.
 fn open<P: Call>(text: Option<&str>, extensions: &Extensions) -> Result<(CallContext, P), Error> {
     let scope = extensions.get::<Scope>().expect("the transport gives every call its scope");
+    if !scope.caller.grants.allow_somewhere(P::NEED) {
+        return Err(Error::Forbidden { needs: P::NEED.to_string() });
+    }
     let params = params::read::<P>(text)?;
     let (key, expected) = match params.guard() {
         // A query has no use for a key; a client that sends one with everything is welcome.
@@ -114,7 +117,8 @@ fn open<P: Call>(text: Option<&str>, extensions: &Extensions) -> Result<(CallCon
         Some(guard) => (one_key(guard.key, scope.key.as_ref())?, guard.expected),
     };
     let digest = params::digest(&params);
-    Ok((CallContext { actor: scope.caller.actor.clone(), idempotency_key: key, expected, digest }, params))
+    let caller = scope.caller.clone();
+    Ok((CallContext { caller, need: P::NEED, idempotency_key: key, expected, digest }, params))
 }
 
 fn one_key(

@@ -1,6 +1,8 @@
 //! All commands and all rejections, by family.
 
-use openclaw_core::{approval, published, run, schedule, session, webhook, workflow};
+use openclaw_core::{
+    approval, credential, journal, policy, published, run, schedule, session, token, user, webhook, workflow,
+};
 
 /// A command for a stream of its family.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,48 +21,41 @@ pub enum Command {
     Webhook(webhook::Command),
     /// For the schedule of a workflow.
     Schedule(schedule::Command),
+    /// For a token.
+    Token(token::Command),
+    /// For a user.
+    User(user::Command),
+    /// For a credential.
+    Credential(credential::Command),
+    /// For a policy.
+    Policy(policy::Command),
+    /// For a stream that only records.
+    Journal(journal::Command),
 }
 
-impl From<schedule::Command> for Command {
-    fn from(command: schedule::Command) -> Self {
-        Self::Schedule(command)
-    }
+macro_rules! from_family {
+    ($($family:ident => $variant:ident,)+) => {
+        $(impl From<$family::Command> for Command {
+            fn from(command: $family::Command) -> Self {
+                Self::$variant(command)
+            }
+        })+
+    };
 }
 
-impl From<approval::Command> for Command {
-    fn from(command: approval::Command) -> Self {
-        Self::Approval(command)
-    }
-}
-
-impl From<webhook::Command> for Command {
-    fn from(command: webhook::Command) -> Self {
-        Self::Webhook(command)
-    }
-}
-
-impl From<run::Command> for Command {
-    fn from(command: run::Command) -> Self {
-        Self::Run(command)
-    }
-}
-
-impl From<session::Command> for Command {
-    fn from(command: session::Command) -> Self {
-        Self::Session(command)
-    }
-}
-
-impl From<workflow::Command> for Command {
-    fn from(command: workflow::Command) -> Self {
-        Self::Workflow(command)
-    }
-}
-
-impl From<published::Command> for Command {
-    fn from(command: published::Command) -> Self {
-        Self::Published(command)
-    }
+from_family! {
+    run => Run,
+    session => Session,
+    workflow => Workflow,
+    published => Published,
+    approval => Approval,
+    webhook => Webhook,
+    schedule => Schedule,
+    token => Token,
+    user => User,
+    credential => Credential,
+    policy => Policy,
+    journal => Journal,
 }
 
 /// Why the state of a stream does not allow a command.
@@ -87,6 +82,18 @@ pub enum Rejection {
     /// A schedule's.
     #[error(transparent)]
     Schedule(#[from] schedule::Rejection),
+    /// A token's.
+    #[error(transparent)]
+    Token(#[from] token::Rejection),
+    /// A user's.
+    #[error(transparent)]
+    User(#[from] user::Rejection),
+    /// A credential's.
+    #[error(transparent)]
+    Credential(#[from] credential::Rejection),
+    /// A policy's.
+    #[error(transparent)]
+    Policy(#[from] policy::Rejection),
     /// The command belongs to another kind of stream. `OC-CMD-005`.
     #[error("the command does not belong to this kind of stream")]
     WrongStream,
@@ -104,6 +111,10 @@ impl Rejection {
             Self::Approval(rejection) => rejection.code(),
             Self::Webhook(rejection) => rejection.code(),
             Self::Schedule(rejection) => rejection.code(),
+            Self::Token(rejection) => rejection.code(),
+            Self::User(rejection) => rejection.code(),
+            Self::Credential(rejection) => rejection.code(),
+            Self::Policy(rejection) => rejection.code(),
             Self::WrongStream => "OC-CMD-005",
         }
     }

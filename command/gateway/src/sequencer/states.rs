@@ -4,7 +4,10 @@ use std::num::NonZeroUsize;
 
 use futures_util::StreamExt;
 use lru::LruCache;
-use openclaw_core::{Decider, Facts, approval, published, run, schedule, session, webhook, workflow};
+use openclaw_core::{
+    Decider, Facts, approval, credential, journal, policy, published, run, schedule, session, token, user,
+    webhook, workflow,
+};
 use openclaw_log::{EventLog, StreamHead};
 use openclaw_model::{Event, Position, StreamId, StreamKind, Timestamp, Version};
 
@@ -28,6 +31,11 @@ enum State {
     Approval(Box<approval::State>),
     Webhook(Box<webhook::State>),
     Schedule(Box<schedule::State>),
+    Token(Box<token::State>),
+    User(Box<user::State>),
+    Credential(credential::State),
+    Policy(policy::State),
+    Journal(StreamKind),
 }
 
 impl Cached {
@@ -40,6 +48,11 @@ impl Cached {
             StreamKind::Approval => State::Approval(Box::default()),
             StreamKind::Webhook => State::Webhook(Box::default()),
             StreamKind::Schedule => State::Schedule(Box::default()),
+            StreamKind::Token => State::Token(Box::default()),
+            StreamKind::User => State::User(Box::default()),
+            StreamKind::Credential => State::Credential(credential::State::default()),
+            StreamKind::Policy => State::Policy(policy::State::default()),
+            StreamKind::Vault | StreamKind::Egress | StreamKind::Audit => State::Journal(kind),
         };
         Self { state, head: StreamHead { version: Version::NONE, position: Position::START } }
     }
@@ -69,6 +82,22 @@ impl Cached {
             (State::Schedule(state), Command::Schedule(command)) => {
                 Ok(typed(schedule::Schedule::decide(state, command, facts)?))
             }
+            (State::Token(state), Command::Token(command)) => {
+                Ok(typed(token::Token::decide(state, command, facts)?))
+            }
+            (State::User(state), Command::User(command)) => {
+                Ok(typed(user::User::decide(state, command, facts)?))
+            }
+            (State::Credential(state), Command::Credential(command)) => {
+                Ok(typed(credential::Credential::decide(state, command, facts)?))
+            }
+            (State::Policy(state), Command::Policy(command)) => {
+                Ok(typed(policy::Policy::decide(state, command, facts)?))
+            }
+            (State::Journal(kind), Command::Journal(command)) if *kind == records(command) => {
+                let Ok(events) = journal::Journal::decide(&(), command, facts);
+                Ok(events)
+            }
             _ => Err(Rejection::WrongStream),
         }
     }
@@ -96,6 +125,18 @@ impl Cached {
             (State::Schedule(state), Event::Schedule(event)) => {
                 schedule::Schedule::evolve(state, event, head.version, at);
             }
+            (State::Token(state), Event::Token(event)) => {
+                token::Token::evolve(state, event, head.version, at);
+            }
+            (State::User(state), Event::User(event)) => {
+                user::User::evolve(state, event, head.version, at);
+            }
+            (State::Credential(state), Event::Credential(event)) => {
+                credential::Credential::evolve(state, event, head.version, at);
+            }
+            (State::Policy(state), Event::Policy(event)) => {
+                policy::Policy::evolve(state, event, head.version, at);
+            }
             // An event of another family cannot stand in the stream: `decide` made it or `load` checked it.
             _ => {}
         }
@@ -104,6 +145,15 @@ impl Cached {
     /// Whether nothing can be decided for the stream any more, so that it need not stay in memory.
     fn is_final(&self) -> bool {
         matches!(&self.state, State::Run(state) if state.end.is_some())
+    }
+}
+
+/// The kind of stream that a journal's command belongs to.
+const fn records(command: &journal::Command) -> StreamKind {
+    match command {
+        journal::Command::Vault(_) => StreamKind::Vault,
+        journal::Command::Egress(_) => StreamKind::Egress,
+        journal::Command::Audit(_) => StreamKind::Audit,
     }
 }
 

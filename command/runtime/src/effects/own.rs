@@ -9,7 +9,7 @@ use openclaw_gateway::{
     definitions::Missing,
     rpc::{
         self, Commands,
-        context::{CallContext, ExpectedVersion, IdempotencyKey},
+        context::{CallContext, Caller, ExpectedVersion, IdempotencyKey},
         methods::session,
     },
     runs,
@@ -18,7 +18,9 @@ use openclaw_gateway::{
 };
 use openclaw_log::EventLog;
 use openclaw_model::{
-    Actor, CommandDigest, RunId, StreamId, TaskId, canonical,
+    Actor, CommandDigest, RunId, StreamId, TaskId,
+    access::Need,
+    canonical,
     envelope::Causality,
     event::run::{CommandRequest, ParentTask, RunRequest, RunStarted, WorkflowError},
 };
@@ -131,7 +133,8 @@ impl<L: EventLog> OwnEffects<L> {
         let mut digest = [0; 16];
         hasher.finalize_xof().fill(&mut digest);
         Ok(CallContext {
-            actor: Actor::RUNTIME,
+            caller: Caller::runtime(),
+            need: Need::Nothing,
             idempotency_key: Some(
                 IdempotencyKey::new(key).map_err(|invalid| error::runtime(invalid.to_string()))?,
             ),

@@ -123,7 +123,15 @@ impl OpenRuns {
                 self.owe(Owed::Settle { workflow: stream.name().to_owned() });
             }
             Event::Published(_) => {}
-            Event::Session(_) | Event::Webhook(_) => {}
+            Event::Session(_)
+            | Event::Webhook(_)
+            | Event::Token(_)
+            | Event::User(_)
+            | Event::Credential(_)
+            | Event::Vault(_)
+            | Event::Policy(_)
+            | Event::Egress(_)
+            | Event::Audit(_) => {}
         }
         if let Event::Published(PublishedEvent::Published(published)) = event {
             self.publish(place.position, 0, &Arc::new(published.event.clone()), None);

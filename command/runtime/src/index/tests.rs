@@ -72,6 +72,7 @@ fn calls(child: RunId, close: ParentClose) -> Work {
         class: EffectClass::Keyed,
         request: Request::Run(request),
         inquiry: None,
+        verdict: None,
     })
 }
 

@@ -1,21 +1,35 @@
 //! Every event there is, by family. One file per family.
 
 pub mod approval;
+pub mod audit;
+pub mod credential;
+pub mod egress;
 mod family;
+pub mod policy;
 pub mod published;
 pub mod run;
 pub mod schedule;
 pub mod session;
+pub mod token;
+pub mod user;
+pub mod vault;
 pub mod webhook;
 pub mod workflow;
 
 use alloc::{string::String, vec::Vec};
 
 pub use approval::ApprovalEvent;
+pub use audit::AuditEvent;
+pub use credential::CredentialEvent;
+pub use egress::EgressEvent;
+pub use policy::PolicyEvent;
 pub use published::PublishedEvent;
 pub use run::RunEvent;
 pub use schedule::ScheduleEvent;
 pub use session::SessionEvent;
+pub use token::TokenEvent;
+pub use user::UserEvent;
+pub use vault::VaultEvent;
 pub use webhook::WebhookEvent;
 pub use workflow::WorkflowEvent;
 
@@ -67,6 +81,20 @@ pub enum Event {
     Webhook(WebhookEvent),
     /// To an event that somebody published.
     Published(PublishedEvent),
+    /// To a token.
+    Token(TokenEvent),
+    /// To a user.
+    User(UserEvent),
+    /// To a credential.
+    Credential(CredentialEvent),
+    /// To the vault.
+    Vault(VaultEvent),
+    /// To a policy.
+    Policy(PolicyEvent),
+    /// To a connection to the outside.
+    Egress(EgressEvent),
+    /// To the server as a whole, for auditors.
+    Audit(AuditEvent),
 }
 
 impl Event {
@@ -81,6 +109,13 @@ impl Event {
             Self::Schedule(event) => event.event_type(),
             Self::Webhook(event) => event.event_type(),
             Self::Published(event) => event.event_type(),
+            Self::Token(event) => event.event_type(),
+            Self::User(event) => event.event_type(),
+            Self::Credential(event) => event.event_type(),
+            Self::Vault(event) => event.event_type(),
+            Self::Policy(event) => event.event_type(),
+            Self::Egress(event) => event.event_type(),
+            Self::Audit(event) => event.event_type(),
         }
     }
 
@@ -95,6 +130,13 @@ impl Event {
             Self::Schedule(event) => event.schema(),
             Self::Webhook(event) => event.schema(),
             Self::Published(event) => event.schema(),
+            Self::Token(event) => event.schema(),
+            Self::User(event) => event.schema(),
+            Self::Credential(event) => event.schema(),
+            Self::Vault(event) => event.schema(),
+            Self::Policy(event) => event.schema(),
+            Self::Egress(event) => event.schema(),
+            Self::Audit(event) => event.schema(),
         }
     }
 
@@ -109,6 +151,13 @@ impl Event {
             Self::Schedule(event) => event.encode(),
             Self::Webhook(event) => event.encode(),
             Self::Published(event) => event.encode(),
+            Self::Token(event) => event.encode(),
+            Self::User(event) => event.encode(),
+            Self::Credential(event) => event.encode(),
+            Self::Vault(event) => event.encode(),
+            Self::Policy(event) => event.encode(),
+            Self::Egress(event) => event.encode(),
+            Self::Audit(event) => event.encode(),
         }
     }
 
@@ -126,6 +175,13 @@ impl Event {
             "schedule" => ScheduleEvent::decode(event_type, schema, data).map(Self::Schedule),
             "webhook" => WebhookEvent::decode(event_type, schema, data).map(Self::Webhook),
             "event" => PublishedEvent::decode(event_type, schema, data).map(Self::Published),
+            "token" => TokenEvent::decode(event_type, schema, data).map(Self::Token),
+            "user" => UserEvent::decode(event_type, schema, data).map(Self::User),
+            "credential" => CredentialEvent::decode(event_type, schema, data).map(Self::Credential),
+            "vault" => VaultEvent::decode(event_type, schema, data).map(Self::Vault),
+            "policy" => PolicyEvent::decode(event_type, schema, data).map(Self::Policy),
+            "egress" => EgressEvent::decode(event_type, schema, data).map(Self::Egress),
+            "audit" => AuditEvent::decode(event_type, schema, data).map(Self::Audit),
             _ => Err(DecodeError::UnknownType { event_type: event_type.into() }),
         }
     }
@@ -149,4 +205,11 @@ from_family! {
     ScheduleEvent => Schedule,
     WebhookEvent => Webhook,
     PublishedEvent => Published,
+    TokenEvent => Token,
+    UserEvent => User,
+    CredentialEvent => Credential,
+    VaultEvent => Vault,
+    PolicyEvent => Policy,
+    EgressEvent => Egress,
+    AuditEvent => Audit,
 }

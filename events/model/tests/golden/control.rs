@@ -81,6 +81,7 @@ fn calls() -> Vec<(&'static str, Event)> {
         class: EffectClass::Queryable,
         request: Request::Http(http(basic())),
         inquiry: Some(Box::new(http(basic()))),
+        verdict: None,
     });
     let interest = Interest([("type".to_owned(), "order\\..*".to_owned())].into());
     let run = RunId("01a20d0b-3133-7309-80b1-7d53166451ad".parse().expect("a UUID"));

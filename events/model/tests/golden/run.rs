@@ -38,6 +38,7 @@ pub(crate) fn intent(request: Request) -> Work {
         class: EffectClass::Keyed,
         request,
         inquiry: None,
+        verdict: None,
     })
 }
 

@@ -9,7 +9,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use openclaw_gateway::rpc;
-use openclaw_model::Actor;
+use openclaw_model::{Actor, access::Grants};
 
 use super::answer::refuse;
 use crate::token::Token;
@@ -65,8 +65,11 @@ pub(super) async fn require(State(gate): State<Gate>, mut request: Request, next
     match gate.identify(request.headers()) {
         Some(identity) => {
             let extensions = request.extensions_mut();
-            extensions.insert(rpc::Caller { actor: identity.actor() });
-            extensions.insert(openclaw_query::Caller { name: identity.name.to_owned() });
+            let grants = Arc::new(Grants::all());
+            let actor = identity.actor();
+            let name = actor.0.clone().into_owned();
+            extensions.insert(openclaw_query::Caller { name, grants: grants.clone() });
+            extensions.insert(rpc::Caller { actor, grants, person: None });
             extensions.insert(identity);
             next.run(request).await
         }

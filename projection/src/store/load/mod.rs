@@ -87,6 +87,13 @@ async fn streams(
             StreamKind::Schedule => schedules.remove(&key).map(|row| Subject::Schedule(Box::new(row))),
             StreamKind::Webhook => webhooks.remove(&key).map(|state| Subject::Webhook(Box::new(state))),
             StreamKind::Event => Some(Subject::Published),
+            StreamKind::Token
+            | StreamKind::User
+            | StreamKind::Credential
+            | StreamKind::Vault
+            | StreamKind::Policy
+            | StreamKind::Egress
+            | StreamKind::Audit => Some(Subject::Plain),
         };
         let Some(subject) = subject else { continue };
         known.put((*stream).clone(), Known { key, version, subject });

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use openclaw_model::Position;
+use openclaw_model::{Position, access::Need};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned, de::Error as _};
 use serde_json::{Map, Value};
@@ -32,6 +32,8 @@ pub trait Call: DeserializeOwned + Serialize + JsonSchema + Send + 'static {
     const NAME: &'static str;
     /// One sentence for `rpc.discover`.
     const SUMMARY: &'static str;
+    /// What it asks of its caller.
+    const NEED: Need = Need::Command(Self::NAME);
     /// What it may be refused with, beside the errors that every method shares.
     const ERRORS: &'static [Kind];
     /// Parameters that are no part of a command's content, so that a repetition may differ in them.

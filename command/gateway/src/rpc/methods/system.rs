@@ -1,6 +1,6 @@
 //! `system.health` and `system.version`. They change nothing and take no parameters.
 
-use openclaw_model::Position;
+use openclaw_model::{Position, access::Need};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,7 @@ pub enum HealthStatus {
 
 impl Call for Health {
     const NAME: &'static str = "system.health";
+    const NEED: Need = Need::Nothing;
     const SUMMARY: &'static str = "Says how the server is.";
     const ERRORS: &'static [Kind] = &[];
     type Answer = HealthReport;
@@ -80,6 +81,7 @@ pub struct VersionReport {
 
 impl Call for Version {
     const NAME: &'static str = "system.version";
+    const NEED: Need = Need::Nothing;
     const SUMMARY: &'static str = "Says which server this is.";
     const ERRORS: &'static [Kind] = &[];
     type Answer = VersionReport;

@@ -19,7 +19,7 @@ use std::{
 use axum::{Extension, Router, body::Body};
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
-use openclaw_model::{Actor, Digest, Position, SessionId, Version};
+use openclaw_model::{Actor, Digest, Position, SessionId, Version, access::Grants};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -248,7 +248,7 @@ fn limits() -> Limits {
 }
 
 fn caller() -> Caller {
-    Caller { actor: Actor("token:test".into()) }
+    Caller { actor: Actor("token:test".into()), grants: Arc::new(Grants::all()), person: None }
 }
 
 fn authenticated(rpc: &Rpc) -> Router {

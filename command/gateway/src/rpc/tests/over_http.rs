@@ -74,7 +74,7 @@ async fn a_command_knows_its_actor_its_expected_version_and_its_fingerprint() {
         post(&router, call(id, "session.create", json!({ "expectedVersion": expected })).to_string()).await;
     }
     let calls = fake.calls();
-    assert_eq!(calls[0].actor, caller().actor);
+    assert_eq!(*calls[0].actor(), caller().actor);
     assert_eq!(
         (calls[0].expected, calls[2].expected),
         (ExpectedVersion::None, ExpectedVersion::Exact(Version(4)))

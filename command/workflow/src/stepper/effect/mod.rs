@@ -76,7 +76,7 @@ impl Step<'_> {
             }
             _ => return Err(error::runtime(format!("task {} has no effect", task.reference))),
         };
-        Ok(Intent { key: key.to_hex()[..32].to_owned(), class, request, inquiry })
+        Ok(Intent { key: key.to_hex()[..32].to_owned(), class, request, inquiry, verdict: None })
     }
 
     fn process(

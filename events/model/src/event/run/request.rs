@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ParentClose;
-use crate::{RunId, event::approval::ApprovalRequest};
+use crate::{
+    RunId,
+    event::{approval::ApprovalRequest, policy::Verdict},
+};
 
 /// How often an effect may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,6 +48,9 @@ pub struct Intent {
     /// 404 when it did not happen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inquiry: Option<Box<HttpRequest>>,
+    /// What the policies said about it; none while no policy counts for the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Box<Verdict>>,
 }
 
 /// The kinds of effect.
