@@ -7,7 +7,7 @@ use std::{io::Write, process::Command, time::Duration};
 
 use openclaw_ports::{
     Sandbox,
-    sandbox::{Job, Level, Limits},
+    sandbox::{Job, Level, Policy, Streams},
 };
 use openclaw_sandbox::{Bubblewrap, Config};
 use tokio::time::Instant;
@@ -41,12 +41,13 @@ async fn measure(runs: usize) {
                 _ => {
                     let level = [Level::None, Level::Relaxed, Level::Strict][index - 2];
                     let job = Job {
-                        level,
+                        policy: Policy { level, ..Policy::default() },
                         command: vec!["true".into()],
                         environment: std::collections::BTreeMap::new(),
                         stdin: None,
                         workspace: workspace.clone(),
-                        limits: Limits::default(),
+                        egress: None,
+                        wanted: Streams::default(),
                     };
                     sandbox.run(job, CancellationToken::new()).await.expect("the sandbox works");
                 }

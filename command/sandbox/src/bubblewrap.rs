@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, process::Stdio, time::Duration};
 
 use openclaw_ports::{
     Sandbox,
-    sandbox::{End, Error, Job, Level, Limits, Outcome, Running},
+    sandbox::{End, Error, Job, Level, Limit, Limits, Outcome, Policy, Running, Streams},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -84,12 +84,16 @@ impl Bubblewrap {
         std::fs::create_dir_all(&workspace)
             .map_err(|error| Error::Unavailable(format!("{}: {error}", workspace.display())))?;
         let job = Job {
-            level: Level::Strict,
+            policy: Policy {
+                limits: Limits { wall: Duration::from_secs(10), ..Limits::default() },
+                ..Policy::default()
+            },
             command: vec!["true".into()],
             environment: std::collections::BTreeMap::new(),
             stdin: None,
             workspace: workspace.clone(),
-            limits: Limits { wall: Duration::from_secs(10), ..Limits::default() },
+            egress: None,
+            wanted: Streams::default(),
         };
         let result = self.run(job, CancellationToken::new()).await;
         let _ = std::fs::remove_dir(&workspace);
@@ -111,7 +115,12 @@ impl Bubblewrap {
         stderr: impl FnMut(&[u8]) + Send,
     ) -> Result<Outcome, Error> {
         let started = Instant::now();
-        let level = job.level;
+        let mut job = job;
+        if job.policy.level == Level::Confined {
+            // Strict is reached here, and stricter.
+            job.policy.level = Level::Strict;
+        }
+        let level = job.policy.level;
         let result = self.execute(job, cancel, stdout, stderr).await;
         metrics::record(level, &result, started.elapsed());
         if let Err(Error::Unavailable(reason)) = &result {
@@ -127,7 +136,7 @@ impl Bubblewrap {
         seen_stdout: impl FnMut(&[u8]) + Send,
         seen_stderr: impl FnMut(&[u8]) + Send,
     ) -> Result<Outcome, Error> {
-        let limits = job.limits;
+        let limits = job.policy.limits;
         let deadline = Instant::now() + limits.wall;
         let request = self.request(job)?;
         let (mut helper, server) =
@@ -166,8 +175,8 @@ impl Bubblewrap {
     fn request(&self, job: Job) -> Result<Request, Error> {
         check::words(&job)?;
         let workspace = check::workspace(&job)?;
-        let (bwrap, filter) = match job.level {
-            Level::None => (PathBuf::new(), Vec::new()),
+        let (bwrap, filter) = match job.policy.level {
+            Level::None | Level::Confined => (PathBuf::new(), Vec::new()),
             Level::Relaxed | Level::Strict => {
                 let bwrap = self.config.bwrap.clone().or_else(system::find_bwrap).ok_or_else(|| {
                     Error::Unavailable(
@@ -175,23 +184,24 @@ impl Bubblewrap {
                     )
                 })?;
                 let filters = self.filters.as_ref().map_err(|reason| Error::Unavailable(reason.clone()))?;
-                let filter = if job.level == Level::Strict { &filters.strict } else { &filters.relaxed };
+                let filter =
+                    if job.policy.level == Level::Strict { &filters.strict } else { &filters.relaxed };
                 (bwrap, filter.clone())
             }
         };
         let mut command = job.command;
-        let program = system::locate(&command[0], &workspace, job.level == Level::None)
+        let program = system::locate(&command[0], &workspace, job.policy.level == Level::None)
             .ok_or_else(|| Error::NoProgram(command[0].clone()))?;
         command[0] = program.into_os_string().into_string().map_err(|name| {
             Error::Refused(format!("the name of the program {} is not UTF-8", name.display()))
         })?;
         Ok(Request {
             header: Header {
-                level: job.level,
+                level: job.policy.level,
                 command,
                 environment: job.environment,
                 workspace,
-                limits: job.limits,
+                limits: job.policy.limits,
                 bwrap,
                 sandbox_id: self.config.sandbox_id,
                 has_stdin: job.stdin.is_some(),
@@ -251,7 +261,7 @@ async fn converse(
         biased;
         _ = server.read_to_end(&mut answer) => return (None, parse(&answer)),
         () = cancel.cancelled() => End::Cancelled,
-        () = tokio::time::sleep_until(deadline) => End::WallTime,
+        () = tokio::time::sleep_until(deadline) => End::Limit(Limit::Wall),
     };
     let _ = server.shutdown().await;
     match timeout(GRACE, server.read_to_end(&mut answer)).await {

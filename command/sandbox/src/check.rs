@@ -69,7 +69,7 @@ pub(crate) fn workspace(job: &Job) -> Result<PathBuf, Error> {
     if path.to_str().is_none() {
         return Err(refused("has a name that is not UTF-8".into()));
     }
-    if job.level != Level::None && is_off_limits(&path) {
+    if job.policy.level != Level::None && is_off_limits(&path) {
         return Err(refused("belongs to the system or to everyone; use a directory of its own".into()));
     }
     Ok(path)
@@ -84,18 +84,19 @@ fn is_off_limits(path: &Path) -> bool {
 mod tests {
     use std::collections::BTreeMap;
 
-    use openclaw_ports::sandbox::Limits;
+    use openclaw_ports::sandbox::{Policy, Streams};
 
     use super::*;
 
     fn job(command: &[&str], workspace: &str) -> Job {
         Job {
-            level: Level::Strict,
+            policy: Policy::default(),
             command: command.iter().map(ToString::to_string).collect(),
             environment: BTreeMap::new(),
             stdin: None,
             workspace: workspace.into(),
-            limits: Limits::default(),
+            egress: None,
+            wanted: Streams::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use openclaw_ports::sandbox::{End, Error, Job, Level, Limits};
+use openclaw_ports::sandbox::{End, Error, Job, Limit, Policy, Streams};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -22,18 +22,21 @@ pub fn default_environment() -> BTreeMap<String, String> {
 }
 
 /// Runs `command` with `workspace` as its only writable place, passes on what it writes, and returns the exit code for
-/// the shell: its own, 128 and the signal, 124 after the wall limit, 130 when interrupted, 125 if the
+/// the shell: its own, 128 and the signal, 124 after the wall limit, 137 after another one, 130 when interrupted, 125 if the
 /// sandbox cannot be set up, 126 if the job is refused, 127 if there is no such program.
 ///
 /// Standard input is empty. The environment is [`default_environment`]. Interrupt and termination kill the tree.
-pub async fn run(
-    sandbox: &Bubblewrap,
-    level: Level,
-    command: Vec<String>,
-    workspace: PathBuf,
-    limits: Limits,
-) -> i32 {
-    let job = Job { level, command, environment: default_environment(), stdin: None, workspace, limits };
+pub async fn run(sandbox: &Bubblewrap, policy: Policy, command: Vec<String>, workspace: PathBuf) -> i32 {
+    let limits = policy.limits;
+    let job = Job {
+        policy,
+        command,
+        environment: default_environment(),
+        stdin: None,
+        workspace,
+        egress: None,
+        wanted: Streams { stdout: true, stderr: true },
+    };
     let cancel = CancellationToken::new();
     let running = sandbox.run_watched(job, cancel.clone(), to(io::stdout()), to(io::stderr()));
     tokio::pin!(running);
@@ -47,18 +50,19 @@ pub async fn run(
     let mut stderr = io::stderr().lock();
     match outcome {
         Ok(outcome) => {
-            if outcome.truncated {
-                let _ = writeln!(stderr, "openclaw: output above {} bytes was dropped", limits.output_bytes);
-            }
-            if outcome.end == End::WallTime {
-                let _ = writeln!(stderr, "openclaw: killed after {} s", limits.wall.as_secs_f64());
+            if let End::Limit(limit) = outcome.end {
+                let _ = writeln!(
+                    stderr,
+                    "openclaw: OC-SBX-006: killed, it passed its limit on {limit}: {}",
+                    limits.describe(limit)
+                );
             }
             exit_code(outcome.end)
         }
         Err(error) => {
-            let _ = writeln!(stderr, "openclaw: {}: {error}", code(&error));
+            let _ = writeln!(stderr, "openclaw: {}: {error}", error.code());
             match error {
-                Error::Unavailable(_) => 125,
+                Error::Unavailable(_) | Error::Level { .. } => 125,
                 Error::Refused(_) => 126,
                 Error::NoProgram(_) => 127,
             }
@@ -73,21 +77,12 @@ fn to(mut stream: impl Write) -> impl FnMut(&[u8]) {
     }
 }
 
-/// The code under which the error pages explain `error`.
-#[must_use]
-pub const fn code(error: &Error) -> &'static str {
-    match error {
-        Error::Unavailable(_) => "OC-SBX-001",
-        Error::NoProgram(_) => "OC-SBX-002",
-        Error::Refused(_) => "OC-SBX-003",
-    }
-}
-
 const fn exit_code(end: End) -> i32 {
     match end {
         End::Exited(code) => code,
         End::Signalled(signal) => 128 + signal,
-        End::WallTime => 124,
+        End::Limit(Limit::Wall) => 124,
+        End::Limit(_) => 137,
         End::Cancelled => 130,
     }
 }
@@ -112,6 +107,7 @@ mod tests {
     fn exit_codes_are_those_of_a_shell() {
         assert_eq!(exit_code(End::Exited(37)), 37);
         assert_eq!(exit_code(End::Signalled(9)), 137);
-        assert_eq!(exit_code(End::WallTime), 124);
+        assert_eq!(exit_code(End::Limit(Limit::Wall)), 124);
+        assert_eq!(exit_code(End::Limit(Limit::Output)), 137);
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use openclaw_ports::sandbox::{End, Error, Level, Outcome};
+use openclaw_ports::sandbox::{End, Error, Level, Limit, Outcome};
 
-/// Processes that were to run, by `level` and `end` (exited, signalled, wall_time, cancelled, unavailable, no_program,
-/// refused).
+/// Processes that were to run, by `level` and `end` (exited, signalled, cancelled; wall_time or the name of
+/// another limit; unavailable, no_program, refused, level).
 pub(crate) const SPAWNS: &str = "openclaw_sandbox_spawns_total";
 
 /// Time from the request to the death of the whole tree, by `level`.
@@ -22,17 +22,19 @@ pub fn describe() {
 }
 
 pub(crate) fn record(level: Level, result: &Result<Outcome, Error>, elapsed: Duration) {
-    let level = name(level);
+    let level = level.name();
     let end = match result {
         Ok(outcome) => match outcome.end {
             End::Exited(_) => "exited",
             End::Signalled(_) => "signalled",
-            End::WallTime => "wall_time",
+            End::Limit(Limit::Wall) => "wall_time",
+            End::Limit(limit) => limit.name(),
             End::Cancelled => "cancelled",
         },
         Err(Error::Unavailable(_)) => "unavailable",
         Err(Error::NoProgram(_)) => "no_program",
         Err(Error::Refused(_)) => "refused",
+        Err(Error::Level { .. }) => "level",
     };
     metrics::counter!(SPAWNS, "level" => level, "end" => end).increment(1);
     if let Ok(outcome) = result {
@@ -40,13 +42,5 @@ pub(crate) fn record(level: Level, result: &Result<Outcome, Error>, elapsed: Dur
         if outcome.truncated {
             metrics::counter!(TRUNCATED, "level" => level).increment(1);
         }
-    }
-}
-
-const fn name(level: Level) -> &'static str {
-    match level {
-        Level::None => "none",
-        Level::Relaxed => "relaxed",
-        Level::Strict => "strict",
     }
 }

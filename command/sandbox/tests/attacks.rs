@@ -35,7 +35,7 @@ async fn an_open_file_of_the_server_is_not_inherited() {
     for level in [Level::None, Level::Strict] {
         let workspace = tempfile::tempdir().unwrap();
         let mut job = shell(&format!("cat /proc/self/fd/{descriptor}; ls /proc/self/fd"), workspace.path());
-        job.level = level;
+        job.policy.level = level;
         let seen = text(&run(job).await.unwrap());
         assert!(!seen.contains("CANARY"), "{level:?}: {seen}");
         assert_eq!(seen.lines().filter(|line| line.parse::<u32>().is_ok()).count(), 4, "{level:?}: {seen}");
@@ -174,7 +174,7 @@ async fn strict_has_no_internet_sockets_and_relaxed_has_a_loopback_of_its_own() 
     for (level, inside) in [(Level::Strict, "failed"), (Level::Relaxed, "worked")] {
         let workspace = tempfile::tempdir().unwrap();
         let mut job = shell(&script, workspace.path());
-        job.level = level;
+        job.policy.level = level;
         let seen = text(&run(job).await.unwrap());
         let expected = format!(
             "unix worked\ninet {inside}\nraw failed\npacket failed\nvsock failed\nserver failed\nloopback {inside}\noutside failed\n"

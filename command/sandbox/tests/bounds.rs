@@ -10,7 +10,7 @@ use std::{
 
 use openclaw_ports::{
     Sandbox,
-    sandbox::{End, Level},
+    sandbox::{End, Level, Limit},
 };
 use support::{alive, run, sandbox, shell, text, unique_sleep};
 use tokio::time::Instant;
@@ -28,7 +28,7 @@ async fn a_daemon_does_not_outlive_its_command() {
     for level in ALL {
         let (workspace, seconds) = (tempfile::tempdir().unwrap(), unique_sleep());
         let mut job = shell(&format!("{}; echo started", daemon(&seconds)), workspace.path());
-        job.level = level;
+        job.policy.level = level;
         let outcome = run(job).await.unwrap();
         assert_eq!((outcome.end, text(&outcome).as_str()), (End::Exited(0), "started\n"), "{level:?}");
         assert_eq!(alive(&seconds), 0, "{level:?}");
@@ -41,7 +41,7 @@ async fn cancelling_kills_the_whole_tree_before_it_returns() {
         let (workspace, seconds) = (tempfile::tempdir().unwrap(), unique_sleep());
         let script = format!("{}; trap '' TERM; touch ready; sleep {seconds}", daemon(&seconds));
         let mut job = shell(&script, workspace.path());
-        job.level = level;
+        job.policy.level = level;
         let cancel = CancellationToken::new();
         let (sandbox, ready) = (sandbox(), workspace.path().join("ready"));
         let (outcome, ()) = tokio::join!(sandbox.run(job, cancel.clone()), async {
@@ -67,7 +67,7 @@ async fn dropping_the_future_kills_the_tree() {
     for level in ALL {
         let (workspace, seconds) = (tempfile::tempdir().unwrap(), unique_sleep());
         let mut job = shell(&format!("{}; sleep {seconds}", daemon(&seconds)), workspace.path());
-        job.level = level;
+        job.policy.level = level;
         let sandbox = sandbox();
         tokio::select! {
             outcome = sandbox.run(job, CancellationToken::new()) => panic!("ended by itself: {outcome:?}"),
@@ -112,12 +112,12 @@ async fn the_wall_limit_ends_a_tree_that_ignores_signals_or_stops_itself() {
             let (workspace, seconds) = (tempfile::tempdir().unwrap(), unique_sleep());
             let script = format!("trap '' TERM INT HUP; echo before; {}; {last} {seconds}", daemon(&seconds));
             let mut job = shell(&script, workspace.path());
-            job.level = level;
-            job.limits.wall = Duration::from_secs(1);
+            job.policy.level = level;
+            job.policy.limits.wall = Duration::from_secs(1);
             let outcome = run(job).await.unwrap();
             assert_eq!(
                 (outcome.end, text(&outcome).as_str()),
-                (End::WallTime, "before\n"),
+                (End::Limit(Limit::Wall), "before\n"),
                 "{level:?} {last}"
             );
             assert_eq!(alive(&seconds), 0, "{level:?} {last}");
@@ -131,8 +131,8 @@ async fn a_flood_of_output_is_cut_and_the_program_ends() {
         let workspace = tempfile::tempdir().unwrap();
         let mut job =
             shell("head -c 20000000 /dev/zero; head -c 300 /dev/zero >&2; exit 3", workspace.path());
-        job.level = level;
-        job.limits.output_bytes = 1000;
+        job.policy.level = level;
+        job.policy.limits.output_bytes = 1000;
         let outcome = run(job).await.unwrap();
         assert_eq!((outcome.end, outcome.truncated), (End::Exited(3), true), "{level:?}");
         assert_eq!((outcome.stdout.len(), outcome.stderr.len()), (1000, 300), "{level:?}");
@@ -146,10 +146,10 @@ async fn memory_file_size_and_open_files_are_limited() {
         let script = "head -c 3000000 /dev/zero > big; stat -c %s big; ulimit -n; \
                       python3 -c 'bytearray(200 << 20)' 2>&1 | tail -1";
         let mut job = shell(script, workspace.path());
-        job.level = level;
-        job.limits.file_bytes = 1 << 20;
-        job.limits.open_files = 64;
-        job.limits.memory_bytes = 128 << 20;
+        job.policy.level = level;
+        job.policy.limits.file_bytes = 1 << 20;
+        job.policy.limits.open_files = 64;
+        job.policy.limits.memory_bytes = 128 << 20;
         let seen = text(&run(job).await.unwrap());
         assert!(seen.contains("1048576\n64\n"), "{level:?}: {seen}");
         assert!(!seen.contains("3000000"), "{level:?}: {seen}");
@@ -163,7 +163,7 @@ async fn memory_file_size_and_open_files_are_limited() {
 async fn processor_time_is_limited() {
     let workspace = tempfile::tempdir().unwrap();
     let mut job = shell("while :; do :; done", workspace.path());
-    job.limits.cpu_seconds = 1;
+    job.policy.limits.cpu_seconds = 1;
     // SIGXCPU.
     assert_eq!(run(job).await.unwrap().end, End::Signalled(24));
 }
@@ -173,8 +173,8 @@ async fn a_fork_bomb_stops_at_the_limit() {
     let workspace = tempfile::tempdir().unwrap();
     let script = "i=0; while [ $i -lt 60 ]; do sleep 20 & i=$((i+1)); done; ls -d /proc/[0-9]* | wc -l";
     let mut job = shell(&format!("({script}) 2>&1; pkill sleep; true"), workspace.path());
-    job.limits.processes = 20;
-    job.limits.wall = Duration::from_secs(5);
+    job.policy.limits.processes = 20;
+    job.policy.limits.wall = Duration::from_secs(5);
     let outcome = run(job).await.unwrap();
     assert!(
         text(&outcome).to_lowercase().contains("fork"),

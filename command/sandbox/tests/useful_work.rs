@@ -26,7 +26,7 @@ async fn output_exit_code_and_working_directory_are_the_programs() {
     for level in ALL {
         let workspace = tempfile::tempdir().unwrap();
         let mut job = shell("pwd; echo to stderr >&2; exit 37", workspace.path());
-        job.level = level;
+        job.policy.level = level;
         let outcome = run(job).await.unwrap();
         let expected = fs::canonicalize(workspace.path()).unwrap();
         assert_eq!(outcome.end, End::Exited(37), "{level:?}");
@@ -41,7 +41,7 @@ async fn a_signal_is_reported_as_that_signal() {
     for level in ALL {
         let workspace = tempfile::tempdir().unwrap();
         let mut job = shell("kill -SEGV $$", workspace.path());
-        job.level = level;
+        job.policy.level = level;
         assert_eq!(run(job).await.unwrap().end, End::Signalled(11), "{level:?}");
     }
 }
@@ -52,7 +52,7 @@ async fn standard_input_arrives_whole_and_ends() {
     for level in ALL {
         let workspace = tempfile::tempdir().unwrap();
         let mut job = shell("cat > copy; wc -c < copy", workspace.path());
-        job.level = level;
+        job.policy.level = level;
         job.stdin = Some(input.clone());
         let outcome = run(job).await.unwrap();
         assert_eq!(text(&outcome).trim(), input.len().to_string(), "{level:?}");
@@ -66,7 +66,7 @@ async fn arguments_and_environment_arrive_unchanged() {
     for level in ALL {
         let workspace = tempfile::tempdir().unwrap();
         let mut job = shell(r#"printf '%s|' "$@"; printf '%s' "$VALUE""#, workspace.path());
-        job.level = level;
+        job.policy.level = level;
         job.command.extend(["sh", "grüß dich", "", "--share-net", "$(id)\n", "日本"].map(Into::into));
         job.environment.insert("VALUE".into(), "zwei\nZeilen = ✓".into());
         let outcome = run(job).await.unwrap();
@@ -145,7 +145,7 @@ async fn a_missing_program_and_a_missing_workspace_are_told_apart() {
     let workspace = tempfile::tempdir().unwrap();
     for level in ALL {
         let mut job = shell("true", workspace.path());
-        job.level = level;
+        job.policy.level = level;
         job.command = vec!["no-such-program".into()];
         assert_eq!(run(job.clone()).await, Err(Error::NoProgram("no-such-program".into())));
         job.command = vec!["true".into()];
@@ -165,7 +165,7 @@ async fn without_bubblewrap_nothing_runs() {
         });
         for level in [Level::Strict, Level::Relaxed] {
             let mut job = shell("touch ran", workspace.path());
-            job.level = level;
+            job.policy.level = level;
             let result = sandbox.run(job, CancellationToken::new()).await;
             assert!(matches!(result, Err(Error::Unavailable(_))), "{bwrap}: {result:?}");
         }
@@ -180,8 +180,8 @@ async fn many_sandboxes_at_once_do_not_share_the_limit_on_processes() {
     let workspaces: Vec<_> = (0..12).map(|_| tempfile::tempdir().unwrap()).collect();
     let jobs = workspaces.iter().map(|workspace| {
         let mut job = shell("for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait; echo fine", workspace.path());
-        job.limits.processes = 16;
-        job.limits.wall = Duration::from_secs(60);
+        job.policy.limits.processes = 16;
+        job.policy.limits.wall = Duration::from_secs(60);
         sandbox.run(job, CancellationToken::new())
     });
     for outcome in futures_util::future::join_all(jobs).await {

@@ -3,7 +3,7 @@
 
 use std::{io::Write, path::PathBuf, process::ExitCode, time::Duration};
 
-use openclaw_ports::sandbox::{Level, Limits};
+use openclaw_ports::sandbox::{Level, Policy};
 use openclaw_sandbox::{Bubblewrap, Config, cli, helper};
 
 fn main() -> ExitCode {
@@ -19,24 +19,24 @@ fn main() -> ExitCode {
 }
 
 struct Run {
-    level: Level,
-    limits: Limits,
+    policy: Policy,
     command: Vec<String>,
 }
 
 impl Run {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut run = Self { level: Level::Strict, limits: Limits::default(), command: Vec::new() };
+        let mut run = Self { policy: Policy::default(), command: Vec::new() };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--" => {
                     run.command = arguments.collect();
                     return Ok(run);
                 }
-                "--level" => run.level = level(&arguments.next().ok_or("--level needs a value")?)?,
+                "--level" => run.policy.level = level(&arguments.next().ok_or("--level needs a value")?)?,
                 "--wall" => {
                     let seconds = arguments.next().and_then(|value| value.parse().ok());
-                    run.limits.wall = Duration::from_secs(seconds.ok_or("--wall needs whole seconds")?);
+                    run.policy.limits.wall =
+                        Duration::from_secs(seconds.ok_or("--wall needs whole seconds")?);
                 }
                 other => return Err(format!("unknown argument {other}")),
             }
@@ -59,13 +59,14 @@ fn run_to_end(run: Run, workspace: PathBuf) -> ExitCode {
         Err(error) => return usage(&format!("no runtime: {error}")),
     };
     let sandbox = Bubblewrap::new(Config::default());
-    let code = runtime.block_on(cli::run(&sandbox, run.level, run.command, workspace, run.limits));
+    let code = runtime.block_on(cli::run(&sandbox, run.policy, run.command, workspace));
     u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 fn level(name: &str) -> Result<Level, String> {
     match name {
         "none" => Ok(Level::None),
+        "confined" => Ok(Level::Confined),
         "relaxed" => Ok(Level::Relaxed),
         "strict" => Ok(Level::Strict),
         other => Err(format!("unknown level {other}")),
@@ -75,7 +76,7 @@ fn level(name: &str) -> Result<Level, String> {
 fn usage(problem: &str) -> ExitCode {
     let _ = writeln!(
         std::io::stderr(),
-        "{problem}\nusage: run [--level none|relaxed|strict] [--wall SECONDS] -- COMMAND..."
+        "{problem}\nusage: run [--level none|confined|relaxed|strict] [--wall SECONDS] -- COMMAND..."
     );
     ExitCode::from(2)
 }

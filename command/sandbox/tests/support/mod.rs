@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use openclaw_ports::{
     Sandbox,
-    sandbox::{Error, Job, Level, Limits, Outcome},
+    sandbox::{Error, Job, Limits, Outcome, Policy, Streams},
 };
 use openclaw_sandbox::{Bubblewrap, Config};
 use tokio_util::sync::CancellationToken;
@@ -21,12 +21,16 @@ pub fn sandbox() -> Bubblewrap {
 /// A job that runs `script` in the shell, with `workspace` and limits that fit a test.
 pub fn shell(script: &str, workspace: &Path) -> Job {
     Job {
-        level: Level::Strict,
+        policy: Policy {
+            limits: Limits { wall: Duration::from_secs(30), ..Limits::default() },
+            ..Policy::default()
+        },
         command: vec!["sh".into(), "-c".into(), script.into()],
         environment: BTreeMap::from([("PATH".into(), openclaw_sandbox::PATH.into())]),
         stdin: None,
         workspace: workspace.to_owned(),
-        limits: Limits { wall: Duration::from_secs(30), ..Limits::default() },
+        egress: None,
+        wanted: Streams::default(),
     }
 }
 

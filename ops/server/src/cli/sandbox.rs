@@ -58,9 +58,8 @@ pub(super) async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
     let config = Config::load(None, &Environment::of_the_process(), &[])?;
     let workspace = std::env::current_dir().context("there is no current directory")?;
     let bubblewrap = Bubblewrap::new(config.sandbox.config());
-    let mut limits = config.sandbox.limits();
-    limits.wall = args.wall.map_or(limits.wall, Duration::from_secs);
-    let code =
-        openclaw_sandbox::cli::run(&bubblewrap, args.level.into(), args.command, workspace, limits).await;
+    let mut policy = sandbox::Policy { level: args.level.into(), ..config.sandbox.policy() };
+    policy.limits.wall = args.wall.map_or(policy.limits.wall, Duration::from_secs);
+    let code = openclaw_sandbox::cli::run(&bubblewrap, policy, args.command, workspace).await;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use openclaw_gateway::rpc::Span;
-use openclaw_ports::sandbox::{Level, Limits};
+use openclaw_ports::sandbox::{Level, Limits, Policy};
 use serde::{Deserialize, Serialize};
 
 /// How processes of workflows are confined.
@@ -63,7 +63,14 @@ impl Sandbox {
             file_bytes: self.file_bytes,
             open_files: self.open_files,
             output_bytes: self.output_bytes,
+            ..Limits::default()
         }
+    }
+
+    /// What a process may touch and use unless its task asks for less.
+    #[must_use]
+    pub(crate) fn policy(&self) -> Policy {
+        Policy { level: self.level, limits: self.limits(), ..Policy::default() }
     }
 
     /// How sandboxes are made, by this very program.

@@ -17,7 +17,7 @@ use openclaw_model::{
 };
 use openclaw_ports::{
     EffectOutcome, Sandbox,
-    sandbox::{End, Error, Job, Level, Limits, Outcome},
+    sandbox::{End, Error, Job, Limit, Limits, Outcome, Policy, Streams},
 };
 use openclaw_workflow::error;
 use serde_json::{Value, json};
@@ -36,16 +36,14 @@ const MAX_EXCERPT: usize = 1024;
 pub struct ProcessEffects {
     sandbox: Arc<dyn Sandbox>,
     workspaces: PathBuf,
-    level: Level,
-    limits: Limits,
+    policy: Policy,
 }
 
 impl fmt::Debug for ProcessEffects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProcessEffects")
             .field("workspaces", &self.workspaces)
-            .field("level", &self.level)
-            .field("limits", &self.limits)
+            .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
 }
@@ -53,8 +51,8 @@ impl fmt::Debug for ProcessEffects {
 impl ProcessEffects {
     /// `workspaces` is an absolute directory of the server's own; it is made at need.
     #[must_use]
-    pub fn new(sandbox: Arc<dyn Sandbox>, workspaces: PathBuf, level: Level, limits: Limits) -> Self {
-        Self { sandbox, workspaces, level, limits }
+    pub fn new(sandbox: Arc<dyn Sandbox>, workspaces: PathBuf, policy: Policy) -> Self {
+        Self { sandbox, workspaces, policy }
     }
 
     /// Runs `request` to its end in the workspace of `run`, which tasks of one run share.
@@ -89,19 +87,20 @@ impl ProcessEffects {
         };
         command.extend(request.arguments.iter().cloned());
         let job = Job {
-            level: self.level,
+            policy: self.policy.clone(),
             command,
             environment: environment(&request.environment),
             stdin: request.stdin.clone().map(String::into_bytes),
             workspace,
-            limits: self.limits,
+            egress: None,
+            wanted: wanted(request.returns),
         };
         let result = self.sandbox.run(job, cancel).await;
         if let Some(script) = script {
             script.remove().await;
         }
         match result {
-            Ok(outcome) => output(request.returns, &outcome, &self.limits),
+            Ok(outcome) => output(request.returns, &outcome, &self.policy.limits),
             Err(error) => Err(refused(error)),
         }
     }
@@ -144,13 +143,7 @@ pub(super) fn output(returns: ProcessReturn, outcome: &Outcome, limits: &Limits)
     let code = match outcome.end {
         End::Exited(code) => code,
         End::Signalled(signal) => return Err(signalled(signal, &outcome.stderr)),
-        End::WallTime => {
-            let seconds = limits.wall.as_secs_f64();
-            return Err(error::timeout(format!(
-                "the process was killed after {seconds} s{}",
-                tail(&outcome.stderr)
-            )));
-        }
+        End::Limit(limit) => return Err(passed(limit, limits, &outcome.stderr)),
         End::Cancelled => return Err(error::runtime("the process was cancelled".into())),
     };
     if code != 0 && !matches!(returns, ProcessReturn::Code | ProcessReturn::All) {
@@ -180,6 +173,26 @@ pub(super) fn output(returns: ProcessReturn, outcome: &Outcome, limits: &Limits)
         }),
         ProcessReturn::None => Value::Null,
     })
+}
+
+/// A process whose output a task wants has passed a limit, and is none that a task may take for complete.
+const fn wanted(returns: ProcessReturn) -> Streams {
+    Streams {
+        stdout: matches!(returns, ProcessReturn::Stdout | ProcessReturn::All),
+        stderr: matches!(returns, ProcessReturn::Stderr | ProcessReturn::All),
+    }
+}
+
+fn passed(limit: Limit, limits: &Limits, stderr: &[u8]) -> WorkflowError {
+    let detail = format!(
+        "OC-SBX-006: the process was killed, it passed its limit on {limit}: {}{}",
+        limits.describe(limit),
+        tail(stderr)
+    );
+    if limit == Limit::Wall {
+        return error::timeout(detail);
+    }
+    WorkflowError { title: Some(format!("Process passed its limit on {limit}")), ..error::runtime(detail) }
 }
 
 fn signalled(signal: i32, stderr: &[u8]) -> WorkflowError {
@@ -230,9 +243,10 @@ fn tail(stderr: &[u8]) -> String {
 }
 
 fn refused(error: Error) -> WorkflowError {
+    let detail = format!("{}: {error}", error.code());
     match error {
-        Error::Unavailable(_) => error::runtime(format!("OC-SBX-001: {error}")),
-        Error::NoProgram(_) => error::configuration(format!("OC-SBX-002: {error}")),
-        Error::Refused(_) => error::configuration(format!("OC-SBX-003: {error}")),
+        Error::Unavailable(_) => error::runtime(detail),
+        Error::NoProgram(_) | Error::Refused(_) => error::configuration(detail),
+        Error::Level { .. } => error::authorization(detail),
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use openclaw_model::event::run::ScriptLanguage;
-use openclaw_ports::sandbox::Running;
+use openclaw_ports::sandbox::{Level, Running};
 use tokio::io::AsyncWriteExt;
 
 use super::*;
@@ -77,7 +77,7 @@ async fn perform(request: &ProcessRequest) -> EffectOutcome {
 }
 
 fn effects(sandbox: Arc<dyn Sandbox>, directory: &Path) -> ProcessEffects {
-    ProcessEffects::new(sandbox, directory.join("workspaces"), Level::Strict, Limits::default())
+    ProcessEffects::new(sandbox, directory.join("workspaces"), Policy::default())
 }
 
 async fn fixed(returns: ProcessReturn, result: Result<Outcome, Error>) -> EffectOutcome {
@@ -119,7 +119,7 @@ async fn the_job_is_confined_to_the_runs_own_private_workspace() {
 
     let job = sandbox.jobs.lock().unwrap()[0].clone();
     assert_eq!(job.workspace, directory.path().join("workspaces").join(run_id().to_string()));
-    assert_eq!(job.level, Level::Strict);
+    assert_eq!(job.policy.level, Level::Strict);
     assert_eq!(job.environment.keys().collect::<Vec<_>>(), ["HOME", "LANG", "PATH"]);
     for path in [&job.workspace, job.workspace.parent().unwrap()] {
         assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700);
@@ -197,7 +197,7 @@ async fn ends_that_the_process_did_not_choose_are_errors_whatever_it_returns() {
         assert_eq!(error.detail.as_deref(), Some("ended by SIGXCPU, the limit on processor time: x"));
         let error = fixed(returns, Ok(ended(End::Signalled(60), ""))).await.unwrap_err();
         assert_eq!(error.detail.as_deref(), Some("ended by signal 60"));
-        let error = fixed(returns, Ok(ended(End::WallTime, ""))).await.unwrap_err();
+        let error = fixed(returns, Ok(ended(End::Limit(Limit::Wall), ""))).await.unwrap_err();
         assert_eq!(kind(&error), ("timeout", 408));
         assert!(fixed(returns, Ok(ended(End::Cancelled, ""))).await.is_err());
     }
@@ -236,6 +236,9 @@ async fn output_that_was_cut_is_an_error_only_for_who_wants_it() {
 #[tokio::test]
 async fn the_wall_time_is_in_the_error() {
     let limits = Limits { wall: Duration::from_millis(1500), ..Limits::default() };
-    let error = output(ProcessReturn::Code, &ended(End::WallTime, "half"), &limits).unwrap_err();
-    assert_eq!(error.detail.as_deref(), Some("the process was killed after 1.5 s: half"));
+    let error = output(ProcessReturn::Code, &ended(End::Limit(Limit::Wall), "half"), &limits).unwrap_err();
+    assert_eq!(
+        error.detail.as_deref(),
+        Some("OC-SBX-006: the process was killed, it passed its limit on time: 1.5 s: half")
+    );
 }
