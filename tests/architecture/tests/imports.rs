@@ -13,6 +13,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("openclaw-workflow", &["openclaw-model", "openclaw-core"]),
     ("openclaw-ports", &["openclaw-model", "openclaw-core"]),
     ("openclaw-sandbox", &["openclaw-model", "openclaw-ports"]),
+    ("openclaw-vault", &["openclaw-model", "openclaw-ports"]),
     (
         "openclaw-gateway",
         &["openclaw-model", "openclaw-log", "openclaw-core", "openclaw-workflow", "openclaw-ports"],
