@@ -13,6 +13,7 @@ pub mod canonical;
 pub mod envelope;
 pub mod event;
 pub mod id;
+pub mod namespace;
 pub mod time;
 pub mod upcast;
 
