@@ -80,6 +80,8 @@ codes! {
     NotFound = "NOT_FOUND", "OC-QRY-011";
     /// A run with more history than one question may fold or compare.
     RunTooLarge = "RUN_TOO_LARGE", "OC-QRY-012";
+    /// The caller asks more than one caller may.
+    Limited = "LIMITED", "OC-QRY-013";
 }
 
 impl Code {
@@ -96,6 +98,14 @@ impl Code {
     pub(crate) fn server_error(self, message: impl Into<String>) -> ServerError {
         outside(self.error(message))
     }
+}
+
+/// The answer to a caller that asks more than one caller may.
+pub(crate) fn limited(wait: std::time::Duration) -> ServerError {
+    let error = Code::Limited.error("more than one caller may ask, try again later");
+    outside(error.extend_with(|_, values| {
+        values.set("retryAfterMs", u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    }))
 }
 
 /// An error that no place in the document is to blame for.

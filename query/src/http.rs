@@ -1,6 +1,6 @@
 //! GraphQL over HTTP: one question per POST, as JSON.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_graphql::{Request, Response, ServerError, Value, Variables};
 use axum::{
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::{
     Deps, QuerySchema,
     caller::{Authenticate, Caller},
+    door::{Ask, Door, Unguarded},
     fault::{self, Code},
     guard, metrics, schema, ws,
 };
@@ -34,6 +35,7 @@ pub(crate) struct Served {
     pub(crate) schema: QuerySchema,
     pub(crate) deps: Arc<Deps>,
     pub(crate) authenticate: Authenticate,
+    pub(crate) door: Arc<dyn Door>,
 }
 
 /// Routes `/graphql` (POST) and `/graphql/ws` (WebSocket, `graphql-transport-ws`).
@@ -42,8 +44,14 @@ pub(crate) struct Served {
 /// WebSocket may come without, and is then authenticated by `authenticate`: from its `Authorization` header, or from
 /// the payload `{"authorization": "Bearer ..."}` of `connection_init`.
 pub fn router(deps: Deps, authenticate: Authenticate) -> Router {
+    guarded_router(deps, authenticate, Arc::new(Unguarded))
+}
+
+/// As [`router`], and each caller may take what `door` gives it: more is answered 429 with `Retry-After` over HTTP,
+/// and as an error of the operation over WebSocket.
+pub fn guarded_router(deps: Deps, authenticate: Authenticate, door: Arc<dyn Door>) -> Router {
     metrics::describe();
-    let served = Served { schema: schema(deps.clone()), deps: Arc::new(deps), authenticate };
+    let served = Served { schema: schema(deps.clone()), deps: Arc::new(deps), authenticate, door };
     Router::new().route("/graphql", any(answer)).route("/graphql/ws", any(ws::upgrade)).with_state(served)
 }
 
@@ -72,6 +80,13 @@ async fn answer(
     let mut outcome = "ok".to_owned();
     let response = match question(caller, &method, &headers, body).await {
         Ok((caller, question)) => {
+            let _place = match served.door.take(&caller, Ask::Question) {
+                Ok(place) => place,
+                Err(wait) => {
+                    metrics::answered(Code::Limited.as_str().to_owned(), began.elapsed());
+                    return later(wait);
+                }
+            };
             let mut response = match question.admit(caller) {
                 Ok(request) => served.schema.execute(request).await,
                 Err(error) => Response::from_errors(vec![error]),
@@ -91,6 +106,17 @@ async fn answer(
         }
     };
     metrics::answered(outcome, began.elapsed());
+    response
+}
+
+/// The answer to a caller that has to wait.
+pub(crate) fn later(wait: Duration) -> HttpResponse {
+    let mut response =
+        json(StatusCode::TOO_MANY_REQUESTS, &Response::from_errors(vec![fault::limited(wait)]));
+    let seconds = wait.as_millis().div_ceil(1_000).max(1).to_string();
+    if let Ok(seconds) = seconds.parse() {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
     response
 }
 

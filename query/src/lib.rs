@@ -8,6 +8,7 @@
 
 mod caller;
 mod cursor;
+mod door;
 mod fault;
 mod guard;
 mod history;
@@ -26,9 +27,10 @@ use openclaw_model::Timestamp;
 use openclaw_projection::Views;
 
 pub use caller::{Authenticate, Caller};
+pub use door::{Ask, Door, OnRefusal, Place};
 pub use fault::Code;
 pub use history::History;
-pub use http::router;
+pub use http::{guarded_router, router};
 
 /// What the answers are made of.
 #[derive(Clone)]

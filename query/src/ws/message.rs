@@ -62,6 +62,7 @@ pub(super) enum Close {
     DuplicateId(String),
     InitTwice,
     TooMany,
+    TooManySockets,
     Overrun,
 }
 
@@ -76,6 +77,7 @@ impl Close {
             Self::DuplicateId(id) => (4409, format!("Subscriber for {id} already exists").into()),
             Self::InitTwice => (4429, "Too many initialisation requests".into()),
             Self::TooMany => (4429, "Too many operations on this socket, at most 10".into()),
+            Self::TooManySockets => (4429, "Too many sockets of this caller".into()),
             Self::Overrun => (4429, "Answers are not read".into()),
         };
         // The frame's limit is 125 bytes with the code; it must not end within a character.

@@ -29,8 +29,9 @@ use self::{
 };
 use crate::{
     caller::Caller,
+    door::{Ask, OnRefusal, Place},
     fault::{self, Code},
-    http::{Question, Served, finish},
+    http::{Question, Served, finish, later},
     metrics::{self, Live},
     subscription::Resume,
 };
@@ -52,6 +53,7 @@ const MAX_ID: usize = 128;
 pub(crate) async fn upgrade(
     State(served): State<Served>,
     caller: Option<Extension<Caller>>,
+    on_refusal: Option<Extension<OnRefusal>>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
@@ -59,6 +61,13 @@ pub(crate) async fn upgrade(
     let caller = caller
         .map(|Extension(caller)| caller)
         .or_else(|| authorization.and_then(|value| served.authenticate.decide(Some(value))));
+    // Whoever is known by now can be told by a status; the others are told once they have introduced themselves.
+    let known = match caller.map(|caller| served.door.take(&caller, Ask::Socket).map(|place| (caller, place)))
+    {
+        None => None,
+        Some(Ok(known)) => Some(known),
+        Some(Err(wait)) => return later(wait),
+    };
     upgrade
         .protocols([PROTOCOL])
         .read_buffer_size(READ_BUFFER)
@@ -71,9 +80,15 @@ pub(crate) async fn upgrade(
             let spoken = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
             let (sink, stream) = socket.split();
             let (outbox, writer) = Outbox::start(sink);
-            let mut connection =
-                Connection { served, outbox, stream, operations: HashMap::new(), tasks: JoinSet::new() };
-            let close = if spoken { connection.run(caller).await } else { Some(Close::BadProtocol) };
+            let mut connection = Connection {
+                served,
+                outbox,
+                stream,
+                on_refusal: on_refusal.map(|Extension(told)| told),
+                operations: HashMap::new(),
+                tasks: JoinSet::new(),
+            };
+            let close = if spoken { connection.run(known).await } else { Some(Close::BadProtocol) };
             // Subscriptions end before the goodbye, so that nothing comes after it.
             connection.tasks.shutdown().await;
             connection.outbox.close(close).await;
@@ -85,6 +100,7 @@ struct Connection {
     served: Served,
     outbox: Outbox,
     stream: SplitStream<WebSocket>,
+    on_refusal: Option<OnRefusal>,
     /// Running operations by the client's id.
     operations: HashMap<String, AbortHandle>,
     /// Each ends with the id of its operation.
@@ -93,9 +109,9 @@ struct Connection {
 
 impl Connection {
     /// Serves until the client goes, none, or breaks the protocol.
-    async fn run(&mut self, caller: Option<Caller>) -> Option<Close> {
-        let caller = match timeout(INIT_TIME, self.init(caller)).await {
-            Ok(Ok(caller)) => caller,
+    async fn run(&mut self, known: Option<(Caller, Place)>) -> Option<Close> {
+        let (caller, _place) = match timeout(INIT_TIME, self.init(known)).await {
+            Ok(Ok(known)) => known,
             Ok(Err(close)) => return close,
             Err(_) => return Some(Close::InitTimeout),
         };
@@ -122,20 +138,19 @@ impl Connection {
         }
     }
 
-    /// Waits for `connection_init` and acknowledges it.
-    async fn init(&mut self, caller: Option<Caller>) -> Result<Caller, Option<Close>> {
+    /// Waits for `connection_init` and acknowledges it. Answers who it is, with the place that the socket takes.
+    async fn init(&mut self, known: Option<(Caller, Place)>) -> Result<(Caller, Place), Option<Close>> {
         loop {
             match receive(&mut self.stream).await? {
                 ClientMessage::ConnectionInit { payload } => {
                     let given = payload.as_ref().and_then(message::authorization);
                     // A token in the message is checked whatever came before it.
-                    let caller = match given {
-                        Some(given) => self.served.authenticate.decide(Some(given)),
-                        None => caller,
+                    let known = match given {
+                        Some(given) => self.introduced(given, known)?,
+                        None => known.ok_or(Some(Close::Forbidden))?,
                     };
-                    let caller = caller.ok_or(Some(Close::Forbidden))?;
                     self.outbox.reply(&ServerMessage::ConnectionAck).map_err(Some)?;
-                    return Ok(caller);
+                    return Ok(known);
                 }
                 ClientMessage::Ping => self.outbox.reply(&ServerMessage::Pong).map_err(Some)?,
                 ClientMessage::Pong => {}
@@ -143,6 +158,27 @@ impl Connection {
                     return Err(Some(Close::Unauthorized));
                 }
             }
+        }
+    }
+
+    /// Who `authorization` is, with a place: the one it has, if it is who was known before.
+    fn introduced(
+        &self,
+        authorization: &str,
+        known: Option<(Caller, Place)>,
+    ) -> Result<(Caller, Place), Option<Close>> {
+        let Some(caller) = self.served.authenticate.decide(Some(authorization)) else {
+            if let Some(told) = &self.on_refusal {
+                told.tell();
+            }
+            return Err(Some(Close::Forbidden));
+        };
+        match known {
+            Some((before, place)) if before == caller => Ok((caller, place)),
+            _ => match self.served.door.take(&caller, Ask::Socket) {
+                Ok(place) => Ok((caller, place)),
+                Err(_) => Err(Some(Close::TooManySockets)),
+            },
         }
     }
 
@@ -199,6 +235,14 @@ async fn receive(stream: &mut SplitStream<WebSocket>) -> Result<ClientMessage, O
 
 /// Runs one operation to its end and returns its id.
 async fn operate(served: Served, outbox: Outbox, id: String, question: Question, caller: Caller) -> String {
+    let _place = match served.door.take(&caller, Ask::Operation) {
+        Ok(place) => place,
+        Err(wait) => {
+            // A client that asks on and on without reading the refusals meets the bound of the replies.
+            let _ = outbox.reply(&ServerMessage::Error { id: &id, payload: &[fault::limited(wait)] });
+            return id;
+        }
+    };
     let _live = Live::subscription();
     let quota = Quota::new();
     let resume = Resume::default();

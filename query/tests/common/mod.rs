@@ -29,7 +29,14 @@ pub(crate) struct Served {
     pub(crate) views: Views,
     pub(crate) projector: Projector,
     pub(crate) router: Router,
+    pub(crate) guarded: Guarded,
     _directory: tempfile::TempDir,
+}
+
+/// What a router with a door is made of.
+pub(crate) struct Guarded {
+    pub(crate) deps: Deps,
+    pub(crate) authenticate: Authenticate,
 }
 
 impl Served {
@@ -49,8 +56,9 @@ impl Served {
             (authorization == Some("Bearer good"))
                 .then(|| Caller { name: "good".into(), grants: Arc::new(Grants::all()) })
         });
-        let router = router(deps, authenticate);
-        Self { scribe, views, projector, router, _directory: directory }
+        let router = router(deps.clone(), authenticate.clone());
+        let guarded = Guarded { deps, authenticate };
+        Self { guarded, scribe, views, projector, router, _directory: directory }
     }
 
     /// Appends what the scribe has and waits until it is shown.
