@@ -4,6 +4,7 @@
 //! that is folded from the log, so a restart goes on exactly where the log ends.
 
 pub mod effects;
+pub mod egress;
 pub mod evaluator;
 mod index;
 pub mod lifecycle;

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::Router;
+use openclaw_egress::Gate as EgressGate;
 use openclaw_gateway::{Definitions, Ends, Sequencer, Service, rpc::Rpc, service::Shown};
 use openclaw_log::{EventLog, Health};
 use openclaw_model::access::Grants;
@@ -12,6 +13,7 @@ use openclaw_projection::{Projector, Status, Views};
 use openclaw_runtime::{
     OpenRuns, Parts, Runtime,
     effects::{ContainerEffects, HttpEffects, OwnEffects, ProcessEffects, RuntimeEffects, http},
+    egress::EgressLog,
     evaluator::{JqEvaluator, WorkerCommand},
     webhooks::{self, Registered, Webhooks},
 };
@@ -64,6 +66,7 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
     // Fails when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     openclaw_sandbox::describe_metrics();
+    openclaw_egress::describe_metrics();
 
     let log = open_log(data.log(), config).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -118,7 +121,9 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
         definitions: definitions.clone(),
         service: service.clone(),
     };
-    let http = HttpEffects::new(http::Limits::default(), ids.clone());
+    let recorder = Arc::new(EgressLog::new(sequencer.clone(), ids.clone()));
+    let outside = EgressGate::new(config.egress.policy()?, recorder);
+    let http = HttpEffects::new(http::Limits::default(), outside.clone(), ids.clone());
     let engine = config.containers.config(config.given.engine.clone(), data.containers());
     let container = ContainerEffects::new(engine, clock.clone());
     container.sweep();
@@ -151,6 +156,7 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
         clock: clock.clone(),
         ids,
         secrets,
+        gate: outside,
         limits: config.webhooks.limits(),
     };
     let (webhooks, deliver) = Webhooks::new(hooks, registered);

@@ -44,6 +44,8 @@ impl Server {
         let log = std::fs::File::options().create(true).append(true).open(data.with_extension("stderr"))?;
         let mut command = Command::new(binary);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        // What the scenarios call is on this machine.
+        command.args(["--allow-private-egress", "127.0.0.1:*,localhost:*,[::1]:*"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         let started = Instant::now();
         let mut child = command.spawn()?;

@@ -9,8 +9,15 @@ use std::{
 use tokio::{io::AsyncWriteExt, process::Command};
 
 /// The variables that the binary reads; those of whoever runs the tests must not reach it.
-const VARIABLES: [&str; 6] =
-    ["OPENCLAW_DATA", "OPENCLAW_URL", "OPENCLAW_TOKEN", "OPENCLAW_CONFIG", "OPENCLAW_LOG", "XDG_DATA_HOME"];
+const VARIABLES: [&str; 7] = [
+    "OPENCLAW_ALLOW_PRIVATE_EGRESS",
+    "OPENCLAW_DATA",
+    "OPENCLAW_URL",
+    "OPENCLAW_TOKEN",
+    "OPENCLAW_CONFIG",
+    "OPENCLAW_LOG",
+    "XDG_DATA_HOME",
+];
 
 /// The binary that the tests are about.
 ///

@@ -22,9 +22,14 @@ use crate::{Caller, Finished, History, openclaw, process};
 /// How long a start or a stop may take before something is wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What tests call is on this machine; a server by itself calls nothing there.
+const LOCAL: &str = "127.0.0.1:*,localhost:*,[::1]:*";
+
 /// How a server is started.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// Whether it is started as users start it, so that it calls nothing on this machine.
+    pub closed: bool,
     /// Settings as environment variables, for example `OPENCLAW_LOG__MIN_FREE_BYTES`.
     pub environment: Vec<(String, String)>,
     /// Parts of `ERROR` lines that the test provokes. Any other `ERROR` line fails it.
@@ -37,6 +42,13 @@ impl Options {
     pub fn set(mut self, field: &str, value: impl ToString) -> Self {
         let name = format!("OPENCLAW_{}", field.to_uppercase().replace('.', "__"));
         self.environment.push((name, value.to_string()));
+        self
+    }
+
+    /// As users start it: without permission to call anything on this machine.
+    #[must_use]
+    pub fn closed(mut self) -> Self {
+        self.closed = true;
         self
     }
 
@@ -90,6 +102,9 @@ impl Server {
     pub async fn try_start(directory: &Path, options: Options) -> Result<Self, Finished> {
         let mut command = process::command();
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(directory).env("HOME", directory);
+        if !options.closed {
+            command.args(["--allow-private-egress", LOCAL]);
+        }
         command.envs(options.environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().expect("the binary starts");
         let log = Arc::new(Mutex::new(Vec::new()));

@@ -15,6 +15,7 @@ mod testing;
 
 use std::sync::Arc;
 
+use openclaw_egress::Origin;
 use openclaw_log::EventLog;
 use openclaw_model::{
     RunId, TaskId,
@@ -157,7 +158,8 @@ impl<L: EventLog> Effects for RuntimeEffects<L> {
         intent: &'a Intent,
         cancel: CancellationToken,
     ) -> Performing<'a> {
-        Box::pin(async move {
+        let origin = Origin::task(run, task);
+        Box::pin(origin.of(async move {
             match &intent.request {
                 Request::Http(request) => self.http(run, request, &intent.key, cancel).await,
                 Request::OpenApi(request) => self.openapi(run, request, &intent.key, cancel).await,
@@ -175,7 +177,7 @@ impl<L: EventLog> Effects for RuntimeEffects<L> {
                     Err(error::runtime(format!("task {task} goes on by itself: it is begun, not performed")))
                 }
             }
-        })
+        }))
     }
 
     fn begin<'a>(&'a self, run: RunId, task: TaskId, intent: &'a Intent) -> Beginning<'a> {
@@ -191,8 +193,15 @@ impl<L: EventLog> Effects for RuntimeEffects<L> {
         })
     }
 
-    fn inquire<'a>(&'a self, run: RunId, _: TaskId, request: &'a HttpRequest, key: &'a str) -> Inquiring<'a> {
-        Box::pin(async move {
+    fn inquire<'a>(
+        &'a self,
+        run: RunId,
+        task: TaskId,
+        request: &'a HttpRequest,
+        key: &'a str,
+    ) -> Inquiring<'a> {
+        let origin = Origin::task(run, task);
+        Box::pin(origin.of(async move {
             let allowed = self.allowed(run, request).await?;
             let mut exposure = allowed.exposure(&*self.secrets);
             let answer = self.http.inquire(request, key, &mut exposure).await;
@@ -200,6 +209,6 @@ impl<L: EventLog> Effects for RuntimeEffects<L> {
             let happened = matches!(answer, Ok(Some(_)));
             let outcome = exposure.outcome(answer.map(Option::unwrap_or_default))?;
             Ok(happened.then_some(outcome))
-        })
+        }))
     }
 }

@@ -10,6 +10,7 @@ use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, Method, Response, Uri},
 };
+use openclaw_egress::{Gate, NoRecorder, Policy};
 use openclaw_ports::Ids;
 use tokio::{net::TcpListener, task::JoinSet};
 use uuid::Uuid;
@@ -95,7 +96,15 @@ impl Ids for Counting {
 /// HTTP with these limits.
 pub(super) fn limited(limits: Limits) -> HttpEffects {
     provide();
-    HttpEffects::new(limits, Arc::new(Counting(AtomicU64::new(0))))
+    let here = "127.0.0.1:*".parse().expect("it is a destination");
+    let policy = Policy::new(vec![here], vec![], vec![]).expect("it names a host");
+    through(Gate::new(policy, Arc::new(NoRecorder)), limits)
+}
+
+/// HTTP through this gate.
+pub(super) fn through(gate: Gate, limits: Limits) -> HttpEffects {
+    provide();
+    HttpEffects::new(limits, gate, Arc::new(Counting(AtomicU64::new(0))))
 }
 
 pub(super) fn http() -> HttpEffects {

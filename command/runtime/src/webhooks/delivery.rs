@@ -1,11 +1,12 @@
 //! One attempt to deliver one event.
 
-use std::{error::Error, sync::OnceLock};
+use std::error::Error;
 
 use openclaw_core::webhook::Target;
+use openclaw_egress::{Clients, Gate, Options, SendError};
 use openclaw_model::Timestamp;
 use openclaw_ports::secrets::{Handle, Secrets};
-use reqwest::{Client, header, redirect};
+use reqwest::{Method, Request, Url, header, header::HeaderMap};
 
 use super::{Limits, signature::sign};
 
@@ -15,8 +16,7 @@ const ANSWER_BYTES: usize = 64 << 10;
 /// Sends events. Makes its connections at the first of them.
 #[derive(Debug)]
 pub(super) struct Sender {
-    limits: Limits,
-    client: OnceLock<Result<Client, String>>,
+    clients: Clients,
 }
 
 /// An event on its way.
@@ -29,8 +29,10 @@ pub(super) struct Message<'a> {
 }
 
 impl Sender {
-    pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, client: OnceLock::new() }
+    /// Sends through `gate`. A redirect is no delivery: the event would go to somebody whom nobody registered.
+    pub(super) fn new(gate: Gate, limits: Limits) -> Self {
+        let options = Options { connect: limits.timeout, total: limits.timeout, http2: false };
+        Self { clients: Clients::new(gate, options) }
     }
 
     /// Sends `message` once.
@@ -43,26 +45,38 @@ impl Sender {
         secrets: &dyn Secrets,
         now: Timestamp,
     ) -> Result<(), String> {
-        let client = self.client.get_or_init(|| connect(&self.limits)).as_ref().map_err(Clone::clone)?;
         let handle = Handle { name: message.target.secret.clone(), pointer: String::new() };
         let key = secrets.reveal(&handle).map_err(|error| error.to_string())?;
         let seconds = now.as_millis() / 1_000;
         let signature = sign(key.expose(), &message.id, seconds, &message.body);
-        let mut request = client
-            .post(&message.target.url)
-            .header(header::CONTENT_TYPE, "application/cloudevents+json; charset=utf-8")
-            .header("webhook-id", &message.id)
-            .header("webhook-timestamp", seconds)
-            .header("webhook-signature", signature);
-        for (name, value) in &message.target.headers {
-            request = request.header(name, value);
+        let url = Url::parse(&message.target.url).map_err(|error| error.to_string())?;
+        let mut request = Request::new(Method::POST, url);
+        let own = [
+            ("content-type", "application/cloudevents+json; charset=utf-8"),
+            ("webhook-id", &message.id),
+            ("webhook-timestamp", &seconds.to_string()),
+            ("webhook-signature", &signature),
+        ];
+        let others = message.target.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in own.into_iter().chain(others) {
+            append(request.headers_mut(), name, value)?;
         }
-        let answer =
-            request.body(message.body.clone()).send().await.map_err(|error| chain(error.without_url()))?;
+        *request.body_mut() = Some(message.body.clone().into());
+        let answer = self.clients.send(request).await.map_err(|error| match error {
+            SendError::Failed(error) => chain(error),
+            other => other.to_string(),
+        })?;
         let status = answer.status();
         drain(answer).await;
         if status.is_success() { Ok(()) } else { Err(format!("the receiver answered {}", status.as_u16())) }
     }
+}
+
+fn append(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), String> {
+    let unsendable = || format!("the header {name:?} cannot be sent");
+    let sent = header::HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsendable())?;
+    headers.append(sent, header::HeaderValue::from_str(value).map_err(|_| unsendable())?);
+    Ok(())
 }
 
 async fn drain(mut answer: reqwest::Response) {
@@ -73,17 +87,6 @@ async fn drain(mut answer: reqwest::Response) {
             None => return,
         }
     }
-}
-
-/// A redirect is no delivery: the event would go to somebody whom nobody registered.
-fn connect(limits: &Limits) -> Result<Client, String> {
-    Client::builder()
-        .user_agent(concat!("openclaw/", env!("CARGO_PKG_VERSION")))
-        .timeout(limits.timeout)
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .build()
-        .map_err(|error| format!("no HTTP client can be made: {}", chain(error)))
 }
 
 /// An error with its causes.

@@ -19,6 +19,7 @@ use openclaw_core::{
     Decider,
     webhook::{State, Webhook},
 };
+use openclaw_egress::Gate;
 use openclaw_gateway::{Sequencer, sequencer::Refused, webhooks};
 use openclaw_log::{EventLog, ReadError};
 use openclaw_model::{Event, Recorded, StreamId, StreamKind, Version};
@@ -64,6 +65,8 @@ pub struct Parts<L> {
     pub ids: Arc<dyn Ids>,
     /// The keys that sign.
     pub secrets: Arc<dyn Secrets>,
+    /// Which receivers may be connected to.
+    pub gate: Gate,
     /// How deliveries are made.
     pub limits: Limits,
 }

@@ -67,7 +67,7 @@ pub(super) async fn work<L: EventLog>(
     state: watch::Receiver<Arc<State>>,
     stopping: CancellationToken,
 ) {
-    let sender = Sender::new(parts.limits);
+    let sender = Sender::new(parts.gate.clone(), parts.limits);
     let new = |state| Worker {
         parts: &*parts,
         stream: &stream,

@@ -128,6 +128,7 @@ mod tests {
         for line in [
             "openclaw serve --data d --listen 127.0.0.1:0",
             "openclaw serve --print-config",
+            "openclaw serve --allow-private-egress 127.0.0.1:*,[::1]:80 --allow-private-egress db:5432",
             "openclaw run f.yaml --input in.json --json",
             "openclaw run f.yaml --input - --json --data d --url http://h:1",
             "openclaw run -",

@@ -18,6 +18,9 @@ pub(super) struct Args {
     /// Listen even where other machines can reach it.
     #[arg(long)]
     allow_remote: bool,
+    /// What may be reached although it is not on the public internet: this machine, private networks.
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', env = "OPENCLAW_ALLOW_PRIVATE_EGRESS")]
+    allow_private_egress: Vec<String>,
     /// Print the effective configuration and exit.
     #[arg(long)]
     print_config: bool,
@@ -31,6 +34,12 @@ pub(super) async fn serve(args: Args) -> anyhow::Result<ExitCode> {
     }
     if args.allow_remote {
         flags.push(Override::switch("--allow-remote", "server.allow_remote"));
+    }
+    // An empty variable says nothing.
+    let private: Vec<String> =
+        args.allow_private_egress.into_iter().filter(|text| !text.is_empty()).collect();
+    if !private.is_empty() {
+        flags.push(Override::list("--allow-private-egress", "egress.allow_private", &private));
     }
     let config = args.settings.load(&flags)?;
     if args.print_config {

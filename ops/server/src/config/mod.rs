@@ -4,6 +4,7 @@
 //! their path, so that a typing error is not a setting that silently does nothing.
 
 mod containers;
+mod egress;
 mod environment;
 mod limits;
 mod log;
@@ -26,6 +27,7 @@ use figment::{
 use serde::{Deserialize, Serialize};
 
 pub(crate) use containers::Containers;
+pub(crate) use egress::Egress;
 pub(crate) use environment::{Environment, Given};
 pub(crate) use limits::Limits;
 pub(crate) use log::Log;
@@ -57,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) sandbox: Sandbox,
     /// See [`Containers`].
     pub(crate) containers: Containers,
+    /// See [`Egress`].
+    pub(crate) egress: Egress,
     /// See [`Secrets`].
     pub(crate) secrets: Secrets,
     /// See [`Webhooks`].
@@ -101,6 +105,11 @@ impl Override {
     /// A setting given by a flag. The value is text, whatever it looks like.
     pub(crate) fn flag(flag: &str, path: &str, text: impl Into<String>) -> Self {
         Self { path: path.into(), value: Value::from(text.into()), source: format!("the flag {flag}") }
+    }
+
+    /// A setting given by a flag as a list of texts.
+    pub(crate) fn list(flag: &str, path: &str, texts: &[String]) -> Self {
+        Self { path: path.into(), value: Value::from(texts.to_vec()), source: format!("the flag {flag}") }
     }
 
     /// A setting that a flag without value switches on.
@@ -155,6 +164,7 @@ impl Config {
             runtime: Runtime::default(),
             sandbox: Sandbox::default(),
             containers: Containers::default(),
+            egress: Egress::default(),
             secrets: Secrets::default(),
             webhooks: Webhooks::default(),
             workflows: Workflows::default(),
@@ -178,6 +188,9 @@ impl Config {
             ("runtime.events_per_step", self.runtime.events_per_step as u64),
             ("webhooks.attempts", u64::from(self.webhooks.attempts)),
             ("webhooks.timeout", self.webhooks.timeout.0.as_millis() as u64),
+            ("egress.tool_connections", self.egress.tool_connections as u64),
+            ("egress.tool_bytes", self.egress.tool_bytes),
+            ("egress.tool_idle", self.egress.tool_idle.0.as_millis() as u64),
             ("containers.memory_bytes", self.containers.memory_bytes),
             ("containers.processes", self.containers.processes),
             ("limits.body_bytes", self.limits.body_bytes as u64),
@@ -193,8 +206,14 @@ impl Config {
             None if self.data.as_os_str().is_empty() => {
                 Err(Error::Invalid("`data` must not be empty".into()))
             }
-            None => Ok(()),
+            None => self.check_egress().map_err(Error::Invalid),
         }
+    }
+
+    fn check_egress(&self) -> Result<(), String> {
+        self.egress.policy().map_err(|problem| format!("`egress.allow_private`: {problem}"))?;
+        self.egress.injections().map_err(|problem| format!("`egress.credentials`: {problem}"))?;
+        Ok(())
     }
 
     /// The effective configuration as a file that would give it again.

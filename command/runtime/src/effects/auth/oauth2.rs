@@ -10,7 +10,7 @@ use openclaw_model::event::run::{Oauth2, WorkflowError};
 use openclaw_workflow::error;
 use percent_encoding::utf8_percent_encode;
 use reqwest::{
-    Request, Url,
+    Method, Request, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use serde_json::{Map, Value};
@@ -48,7 +48,7 @@ pub(super) async fn fetch(
         ..grant.clone()
     };
     let endpoint = endpoint(transport, grant).await?;
-    let (request, shown) = request(transport, &endpoint, grant, exposure)?;
+    let (request, shown) = request(&endpoint, grant, exposure)?;
     let answer = transport.exchange(request, &shown).await?;
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     if !answer.status.is_success() {
@@ -91,7 +91,7 @@ async fn discover(transport: &Transport, grant: &Oauth2, authority: &str) -> Res
     let suffix = if authority.contains("/.well-known/") { "" } else { DISCOVERY };
     let url = parse(&format!("{authority}{suffix}"))?;
     let shown = format!("GET {}", crate::effects::http::shown(&url));
-    let mut request = Request::new(reqwest::Method::GET, url);
+    let mut request = Request::new(Method::GET, url);
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
     let answer = transport.exchange(request, &shown).await?;
     if !answer.status.is_success() {
@@ -116,7 +116,6 @@ async fn discover(transport: &Transport, grant: &Oauth2, authority: &str) -> Res
 }
 
 fn request(
-    transport: &Transport,
     endpoint: &Url,
     grant: &Oauth2,
     exposure: &mut Exposure<'_>,
@@ -157,14 +156,10 @@ fn request(
         }
     }
     let shown = format!("POST {}", crate::effects::http::shown(endpoint));
-    let mut builder = transport.client()?.post(endpoint.clone()).header(ACCEPT, "application/json");
-    if let Some(value) = authorization {
-        builder = builder.header(AUTHORIZATION, value);
-    }
-    let builder = if grant.json {
+    let (form, body) = if grant.json {
         let object: Map<String, Value> =
             fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
-        builder.header(CONTENT_TYPE, "application/json").body(Value::Object(object).to_string())
+        ("application/json", Value::Object(object).to_string())
     } else {
         let pairs: Vec<String> = fields
             .iter()
@@ -172,11 +167,16 @@ fn request(
                 format!("{}={}", utf8_percent_encode(name, RESERVED), utf8_percent_encode(value, RESERVED))
             })
             .collect();
-        builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(pairs.join("&"))
+        ("application/x-www-form-urlencoded", pairs.join("&"))
     };
-    let request = builder.build().map_err(|problem| {
-        error::configuration(format!("{shown} cannot be made: {}", problem.without_url()))
-    })?;
+    let mut request = Request::new(Method::POST, endpoint.clone());
+    let headers = request.headers_mut();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(form));
+    if let Some(value) = authorization {
+        headers.insert(AUTHORIZATION, value);
+    }
+    *request.body_mut() = Some(body.into());
     Ok((request, shown))
 }
 

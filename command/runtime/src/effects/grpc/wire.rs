@@ -6,8 +6,8 @@ use openclaw_model::event::run::WorkflowError;
 use openclaw_workflow::error;
 use percent_encoding::percent_decode_str;
 use reqwest::{
-    StatusCode, Url,
-    header::{CONTENT_TYPE, HeaderMap, TE},
+    Method, Request, StatusCode, Url,
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE},
 };
 
 use super::status;
@@ -45,17 +45,14 @@ pub(super) async fn unary(
     body.put_u32(length);
     body.put_slice(message);
     let limits = transport.limits();
-    let response = transport
-        .http2()?
-        .post(url.clone())
-        .headers(metadata)
-        .header(CONTENT_TYPE, "application/grpc+proto")
-        .header(TE, "trailers")
-        .header("grpc-timeout", timeout(limits.total.as_millis()))
-        .body(body.freeze())
-        .send()
-        .await
-        .map_err(|problem| failed(shown, problem))?;
+    let mut request = Request::new(Method::POST, url.clone());
+    let headers = request.headers_mut();
+    headers.extend(metadata);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc+proto"));
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    headers.insert("grpc-timeout", timeout(limits.total.as_millis()));
+    *request.body_mut() = Some(body.freeze().into());
+    let response = transport.http2(request, shown).await?;
     if response.status() != StatusCode::OK {
         let status = response.status();
         return Err(error::communication(
@@ -95,8 +92,9 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// At most eight digits, in milliseconds.
-fn timeout(millis: u128) -> String {
-    format!("{}m", millis.min(99_999_999))
+fn timeout(millis: u128) -> HeaderValue {
+    let text = format!("{}m", millis.min(99_999_999));
+    HeaderValue::from_str(&text).expect("digits and a letter can be a header")
 }
 
 /// The one message of `received`.

@@ -8,6 +8,7 @@ mod transport;
 
 use std::{sync::Arc, time::Duration};
 
+use openclaw_egress::Gate;
 use openclaw_model::event::run::{Authentication, HttpOutput, HttpRequest, WorkflowError};
 use openclaw_ports::{EffectOutcome, Ids};
 use openclaw_workflow::error;
@@ -52,11 +53,11 @@ pub struct HttpEffects {
 }
 
 impl HttpEffects {
-    /// Connects to nothing. The process's rustls provider has to be installed before the first call. `ids` make the
-    /// client's half of digest challenges unique.
+    /// Connects to nothing, and later only to what `gate` lets through. The process's rustls provider has to be installed
+    /// before the first call. `ids` make the client's half of digest challenges unique.
     #[must_use]
-    pub fn new(limits: Limits, ids: Arc<dyn Ids>) -> Self {
-        let transport = Arc::new(Transport::new(limits));
+    pub fn new(limits: Limits, gate: Gate, ids: Arc<dyn Ids>) -> Self {
+        let transport = Arc::new(Transport::new(limits, gate));
         Self { authenticator: Authenticator::new(transport.clone(), ids), transport }
     }
 
@@ -72,7 +73,7 @@ impl HttpEffects {
     ///
     /// # Errors
     /// A configuration error if the request cannot be made, an authorization error (403) for a secret that may not be
-    /// used, an authentication error (401) if no token is given out for it, a timeout error (408) if a time limit ran
+    /// used and for an address that may not be connected to, an authentication error (401) if no token is given out for it, a timeout error (408) if a time limit ran
     /// out, else a communication error with the status of the response, 503 if there was no connection, 500 if the
     /// response could not be used. Credentials, query and fragment of the URL are in none of them.
     pub async fn perform(
@@ -164,14 +165,13 @@ impl HttpEffects {
         exposure: &mut Exposure<'_>,
         shown: &str,
     ) -> Result<Answer, WorkflowError> {
-        let client = self.transport.client()?;
         let mut credentials = self.authenticator.prepare(authentication, exposure).await?;
         let (mut redirects, mut challenged) = (0, false);
         loop {
             if let Some(value) = credentials.header(&self.authenticator, &wire.method, &wire.url) {
                 wire.headers.insert(AUTHORIZATION, value);
             }
-            let answer = self.transport.exchange(wire.request(client)?, shown).await?;
+            let answer = self.transport.exchange(wire.request(), shown).await?;
             if answer.status == StatusCode::UNAUTHORIZED
                 && !challenged
                 && credentials.meet(&self.authenticator, &wire.url, &answer, exposure).await?

@@ -5,7 +5,7 @@ use openclaw_model::event::run::{HttpRequest, WorkflowError};
 use openclaw_ports::secrets::has_handle;
 use openclaw_workflow::error;
 use reqwest::{
-    Client, Method, Request, Url,
+    Method, Request, Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 use serde_json::Value;
@@ -83,14 +83,11 @@ impl Wire {
     }
 
     /// As the client wants it.
-    pub(super) fn request(&self, client: &Client) -> Result<Request, WorkflowError> {
-        let mut builder = client.request(self.method.clone(), self.url.clone());
-        if let Some(body) = &self.body {
-            builder = builder.body(body.clone());
-        }
-        builder.headers(self.headers.clone()).build().map_err(|problem| {
-            error::configuration(format!("the request cannot be made: {}", problem.without_url()))
-        })
+    pub(super) fn request(&self) -> Request {
+        let mut request = Request::new(self.method.clone(), self.url.clone());
+        *request.headers_mut() = self.headers.clone();
+        *request.body_mut() = self.body.clone().map(Into::into);
+        request
     }
 }
 

@@ -1,24 +1,24 @@
-//! Connections: the one place where it is decided how they are made, whom they may reach, and through what.
+//! Sending requests: through the gate, with the limits of a call, and with errors of the specification.
 
-use std::{error::Error, sync::OnceLock};
+use std::error::Error;
 
+use openclaw_egress::{Clients, Gate, Options, SendError};
 use openclaw_model::event::run::WorkflowError;
 use openclaw_workflow::error;
 use reqwest::{
-    Client, Request, StatusCode, Url,
+    Request, Response, StatusCode, Url,
     header::{HeaderMap, HeaderValue},
-    redirect,
 };
 
 use super::Limits;
 
 /// Sends requests over shared connections. It follows no redirect and knows no credentials.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Transport {
     limits: Limits,
-    client: OnceLock<Result<Client, String>>,
-    /// Speaks HTTP/2 from the first byte, for gRPC.
-    http2: OnceLock<Result<Client, String>>,
+    clients: Clients,
+    /// Speak HTTP/2 from the first byte, for gRPC.
+    http2: Clients,
 }
 
 /// A whole answer.
@@ -41,32 +41,32 @@ impl Answer {
 }
 
 impl Transport {
-    /// Connects to nothing.
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, ..Self::default() }
+    /// Connects to nothing. What may be connected to, `gate` says.
+    pub(crate) fn new(limits: Limits, gate: Gate) -> Self {
+        let options = |http2| Options { connect: limits.connect, total: limits.total, http2 };
+        let clients = Clients::new(gate, options(false));
+        Self { limits, http2: clients.with(options(true)), clients }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Made at the first call, not at the start of the server: reading the machine's certificates costs memory and
-    /// milliseconds.
-    pub(crate) fn client(&self) -> Result<&Client, WorkflowError> {
-        made(self.client.get_or_init(|| connect(&self.limits, false)))
-    }
-
-    /// The client for HTTP/2 without an upgrade.
-    pub(crate) fn http2(&self) -> Result<&Client, WorkflowError> {
-        made(self.http2.get_or_init(|| connect(&self.limits, true)))
+    /// Sends `request` over HTTP/2, without an upgrade. `shown` names it in errors.
+    ///
+    /// # Errors
+    /// As [`Transport::exchange`].
+    pub(crate) async fn http2(&self, request: Request, shown: &str) -> Result<Response, WorkflowError> {
+        self.http2.send(request).await.map_err(|error| unsent(shown, error))
     }
 
     /// Sends `request` and takes its answer in, whatever its status is. `shown` names the request in errors.
     ///
     /// # Errors
-    /// A timeout error (408), or a communication error: 503 if there was no connection, else 500.
+    /// An authorization error (403) if the gate refuses the connection (`OC-EGR-001`), a timeout error (408), or a
+    /// communication error: 503 if there was no connection, else 500.
     pub(crate) async fn exchange(&self, request: Request, shown: &str) -> Result<Answer, WorkflowError> {
-        let answer = self.client()?.execute(request).await.map_err(|error| failed(shown, error))?;
+        let answer = self.clients.send(request).await.map_err(|error| unsent(shown, error))?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         Ok(Answer { status, headers, body: self.body(answer, shown).await? })
     }
@@ -85,20 +85,15 @@ impl Transport {
     }
 }
 
-fn made(client: &Result<Client, String>) -> Result<&Client, WorkflowError> {
-    client.as_ref().map_err(|problem| error::configuration(format!("no HTTP client can be made: {problem}")))
-}
-
-/// No proxy is taken from the environment.
-fn connect(limits: &Limits, http2: bool) -> Result<Client, String> {
-    let builder = Client::builder()
-        .user_agent(concat!("openclaw/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(limits.connect)
-        .timeout(limits.total)
-        .redirect(redirect::Policy::none())
-        .no_proxy();
-    let builder = if http2 { builder.http2_prior_knowledge() } else { builder };
-    builder.build().map_err(|error| chain(&error))
+fn unsent(shown: &str, error: SendError) -> WorkflowError {
+    match error {
+        SendError::Refused(refused) => error::authorization(refused.to_string()),
+        SendError::NoHost(problem) => error::configuration(problem.to_string()),
+        SendError::NoClient(problem) => {
+            error::configuration(format!("no HTTP client can be made: {problem}"))
+        }
+        SendError::Failed(error) => failed(shown, error),
+    }
 }
 
 pub(crate) fn failed(shown: &str, error: reqwest::Error) -> WorkflowError {
