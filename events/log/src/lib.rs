@@ -95,6 +95,23 @@ pub type Batch = Arc<[Recorded]>;
 /// A stream of batches in log order. It ends after its first error.
 pub type Batches = Pin<Box<dyn Stream<Item = Result<Batch, ReadError>> + Send>>;
 
+/// Stored frames in log order, byte for byte. It ends after its first error.
+pub type StoredFrames = Pin<Box<dyn Stream<Item = Result<Arc<[u8]>, ReadError>> + Send>>;
+
+/// A log that shows the bytes it keeps, so that somebody else can verify them ([`frame::Frame::parse`]).
+pub trait Frames: EventLog {
+    /// The frames from the one that holds `from` on, to the head at the time of the call. They are not verified: that
+    /// is for whoever reads them to do. Cost: as much as [`EventLog::read`], a little more where frames have to be put
+    /// together again.
+    fn frames(&self, from: Position) -> StoredFrames;
+
+    /// The payload of the event at `position` that is stored apart.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; what is not there, or is not what was written, is damage.
+    fn blob(&self, position: Position, blob: record::BlobRef) -> Result<Arc<[u8]>, ReadError>;
+}
+
 /// An append-only log with one writer and many readers.
 ///
 /// Cost: `head`, `stream_head` and `find_command` are in memory for recent events, otherwise a few page reads.

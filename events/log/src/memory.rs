@@ -9,8 +9,9 @@ use std::{
 use openclaw_model::{CommandId, Digest, Position, Recorded, StreamId, Version};
 
 use crate::{
-    AppendError, Batches, EventLog, Frame, Head, Health, ReadError, StreamHead, frame,
+    AppendError, Batches, EventLog, Frame, Frames, Head, Health, ReadError, StoredFrames, StreamHead, frame,
     live::{self, Live},
+    record::BlobRef,
 };
 
 /// Events per batch of [`EventLog::read_stream`].
@@ -209,6 +210,20 @@ impl EventLog for MemoryLog {
 
     fn health(&self) -> Health {
         self.shared.state().read_only.clone().map_or(Health::Writable, Health::ReadOnly)
+    }
+}
+
+impl Frames for MemoryLog {
+    fn frames(&self, from: Position) -> StoredFrames {
+        let state = self.shared.state();
+        let start = state.frames.partition_point(|(first, _)| *first <= from).saturating_sub(1);
+        let stored: Vec<_> = state.frames.get(start..).unwrap_or_default().to_vec();
+        Box::pin(futures_util::stream::iter(stored.into_iter().map(|(_, bytes)| Ok(bytes))))
+    }
+
+    fn blob(&self, position: Position, blob: BlobRef) -> Result<Arc<[u8]>, ReadError> {
+        let found = self.shared.state().blobs.get(&blob.digest).cloned();
+        found.ok_or_else(|| damaged(position, &"its blob is missing"))
     }
 }
 

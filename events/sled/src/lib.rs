@@ -27,6 +27,7 @@ mod sealed;
 mod sealer;
 mod shared;
 mod space;
+mod stored;
 mod stretch;
 mod tip;
 mod unsealed;
@@ -44,7 +45,10 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use openclaw_log::{AppendError, Batches, EventLog, Frame, Head, Health, ReadError, StreamHead, live};
+use openclaw_log::{
+    AppendError, Batches, EventLog, Frame, Frames, Head, Health, ReadError, StoredFrames, StreamHead, live,
+    record::BlobRef,
+};
 use openclaw_model::{CommandId, Position, StreamId, Version};
 use tokio::{sync::oneshot, time::Instant};
 
@@ -60,7 +64,7 @@ use crate::{
 pub use crate::{
     error::{Break, OpenError, VerifyError},
     options::Options,
-    verify::{Verified, accept, verify},
+    verify::{Verified, accept, verify, verify_each},
 };
 
 /// The log in one directory. Open for as long as it lives; [`SledLog::close`] makes the next start fast.
@@ -240,5 +244,16 @@ impl EventLog for SledLog {
 
     fn health(&self) -> Health {
         self.shared.health()
+    }
+}
+
+impl Frames for SledLog {
+    fn frames(&self, from: Position) -> StoredFrames {
+        let last = self.shared.live.head().position;
+        stored::frames(Arc::clone(&self.shared), from.max(Position(1)), last)
+    }
+
+    fn blob(&self, position: Position, blob: BlobRef) -> Result<Arc<[u8]>, ReadError> {
+        self.shared.blobs.load(position, blob)
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A step reads about this many bytes.
-const STEP_BYTES: usize = 1 << 20;
+pub(crate) const STEP_BYTES: usize = 1 << 20;
 /// Events of a stream per batch.
 const STREAM_BATCH: usize = 256;
 
@@ -82,7 +82,9 @@ fn step_later(
     spawn_blocking(move || step(&shared, from, last))
 }
 
-fn joined<T>(result: Result<Result<T, ReadError>, tokio::task::JoinError>) -> Result<T, ReadError> {
+pub(crate) fn joined<T>(
+    result: Result<Result<T, ReadError>, tokio::task::JoinError>,
+) -> Result<T, ReadError> {
     result.unwrap_or_else(|error| Err(ReadError::Storage(format!("a read was broken off: {error}").into())))
 }
 

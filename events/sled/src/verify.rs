@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 
 use openclaw_log::{
     Frame, Head, ReadError,
-    frame::{self, Header},
+    frame::{self, Header, Parsed},
     record,
 };
 use openclaw_model::{Position, StreamId, Version};
@@ -40,8 +40,20 @@ pub struct Verified {
 /// # Errors
 /// [`VerifyError::Broken`] with the first position that is not what was written; everything before it is.
 pub fn verify(dir: &Path, options: Options) -> Result<Verified, VerifyError> {
+    verify_each(dir, options, &mut |_| {})
+}
+
+/// As [`verify`], and shows `each` every frame once it is proven, in order.
+///
+/// # Errors
+/// As [`verify`]; `each` has seen everything before the break.
+pub fn verify_each(
+    dir: &Path,
+    options: Options,
+    each: &mut dyn FnMut(&Parsed<'_>),
+) -> Result<Verified, VerifyError> {
     let layout = Layout::new(dir);
-    let (verified, anchor) = walk(&layout, &options)?;
+    let (verified, anchor) = walk(&layout, &options, each)?;
     match anchor {
         None => Err(VerifyError::Open(OpenError::AnchorLost { path: layout.tip() })),
         Some(anchor) if anchor.position > verified.head.position => {
@@ -58,14 +70,18 @@ pub fn verify(dir: &Path, options: Options) -> Result<Verified, VerifyError> {
 /// As [`verify`], apart from a missing anchor and history that ends before it.
 pub fn accept(dir: &Path, options: Options) -> Result<Verified, VerifyError> {
     let layout = Layout::new(dir);
-    let (verified, _) = walk(&layout, &options)?;
+    let (verified, _) = walk(&layout, &options, &mut |_| {})?;
     let path = layout.tip();
     let anchor = Anchor { position: verified.head.position, hash: verified.head.hash };
     Tip::create(path.clone(), anchor, options.disk).map_err(|error| OpenError::io(path.display())(error))?;
     Ok(verified)
 }
 
-fn walk(layout: &Layout, options: &Options) -> Result<(Verified, Option<Anchor>), VerifyError> {
+fn walk(
+    layout: &Layout,
+    options: &Options,
+    each: &mut dyn FnMut(&Parsed<'_>),
+) -> Result<(Verified, Option<Anchor>), VerifyError> {
     if !layout.segments().exists() {
         return Err(
             OpenError::Storage(format!("there is no log in {}", layout.dir().display()).into()).into()
@@ -82,6 +98,7 @@ fn walk(layout: &Layout, options: &Options) -> Result<(Verified, Option<Anchor>)
         head: Head::GENESIS,
         frames: 0,
         anchor,
+        each,
     };
     for span in &found.sealed {
         walk.sealed(layout, *span, options).map_err(OpenError::from)?;
@@ -93,15 +110,16 @@ fn walk(layout: &Layout, options: &Options) -> Result<(Verified, Option<Anchor>)
     Ok((Verified { events: head.position.0, frames, head }, anchor))
 }
 
-struct Walk {
+struct Walk<'a> {
     blobs: Blobs,
     versions: HashMap<StreamId, Version>,
     head: Head,
     frames: u64,
     anchor: Option<Anchor>,
+    each: &'a mut dyn FnMut(&Parsed<'_>),
 }
 
-impl Walk {
+impl Walk<'_> {
     fn sealed(&mut self, layout: &Layout, span: Span, options: &Options) -> Result<(), ReadError> {
         let segment = Sealed::open(&layout.sealed(span), span, Arc::clone(&options.disk))?;
         self.starts_at(span.first, segment.before())?;
@@ -122,7 +140,7 @@ impl Walk {
                 reached = Position(reached.0 + count_records(&chunk.records, reached)?);
                 records.extend_from_slice(&chunk.records);
             }
-            let length = length_of(&records, header)?;
+            let length = length_of(&records, header.first, u64::from(count))?;
             self.frame(&frame::restore(&header, &records[..length]))?;
             records.drain(..length);
         }
@@ -182,6 +200,7 @@ impl Walk {
         }
         self.head.hash = frame.header.hash;
         self.frames += 1;
+        (self.each)(&frame);
         match self.anchor {
             Some(anchor) if anchor.position == self.head.position && anchor.hash != self.head.hash => {
                 Err(damaged(anchor.position, "the log tells another history than its anchor vouches for"))
@@ -200,7 +219,8 @@ impl Walk {
     }
 }
 
-fn count_records(mut records: &[u8], first: Position) -> Result<u64, ReadError> {
+/// How many records `records` are, the first of which is that of `first`.
+pub(crate) fn count_records(mut records: &[u8], first: Position) -> Result<u64, ReadError> {
     let mut count = 0;
     while !records.is_empty() {
         let position = Position(first.0 + count);
@@ -210,10 +230,10 @@ fn count_records(mut records: &[u8], first: Position) -> Result<u64, ReadError> 
     Ok(count)
 }
 
-/// The bytes that the records of the frame with `header` take at the start of `records`.
-fn length_of(records: &[u8], header: Header) -> Result<usize, ReadError> {
+/// The bytes that the first `count` of `records` take, which begin with that of `first`.
+pub(crate) fn length_of(records: &[u8], first: Position, count: u64) -> Result<usize, ReadError> {
     let mut length = 0;
-    for position in header.first.0..=header.last().0 {
+    for position in first.0..first.0 + count {
         let record = record::peek(&records[length..]).map_err(|bad| damaged(Position(position), bad))?;
         length += record.length;
     }

@@ -11,13 +11,13 @@ use tokio::task::JoinSet;
 
 pub use author::Author;
 
-use crate::{AppendError, Batches, EventLog, Head, Health};
+use crate::{AppendError, Batches, EventLog, Frame, Frames, Head, Health};
 
 /// Checks every promise of [`EventLog`] on fresh logs from `open`. Wants a multi-threaded runtime.
 ///
 /// # Panics
 /// When a promise is broken.
-pub async fn run<L: EventLog>(open: impl Fn() -> L) {
+pub async fn run<L: Frames>(open: impl Fn() -> L) {
     an_empty_log_is_empty(open()).await;
     appended_events_come_back_whole_and_gap_free(open()).await;
     a_wrong_head_appends_nothing(open()).await;
@@ -30,6 +30,7 @@ pub async fn run<L: EventLog>(open: impl Fn() -> L) {
     a_tail_from_the_future_waits_for_it(open()).await;
     appends_that_follow_each_other_may_overlap(open()).await;
     many_readers_see_the_same_history(open()).await;
+    stored_frames_prove_the_chain_from_any_position(open()).await;
 }
 
 /// Everything that `batches` yields.
@@ -273,5 +274,40 @@ async fn many_readers_see_the_same_history<L: EventLog>(log: L) {
     fill(&*log, &mut author, 500).await;
     while let Some(read) = readers.join_next().await {
         read.expect("the reader found no fault");
+    }
+}
+
+async fn stored_frames_prove_the_chain_from_any_position<L: Frames>(log: L) {
+    assert_eq!(log.frames(Position(1)).count().await, 0, "an empty log has no frame");
+    let mut author = Author::new(log.head());
+    fill(&log, &mut author, 400).await;
+    let (large, expected) = author.frames(vec![("large", vec![20_000])]);
+    log.append(large, expected).await.expect("the append is accepted");
+    fill(&log, &mut author, 20).await;
+    let last = log.head().position.0;
+    for from in [0, 1, 2, last / 3, last / 2, last - 60, last] {
+        let mut frames = log.frames(Position(from));
+        let mut before: Option<crate::frame::Header> = None;
+        while let Some(bytes) = frames.next().await {
+            let bytes = bytes.expect("the log can be read");
+            let frame = Frame::parse(&bytes, true).expect("the hash is that of the bytes");
+            let fits = match &before {
+                None => frame.header.first.0 <= from.max(1) && frame.header.last().0 >= from,
+                Some(before) => {
+                    frame.header.prev == before.hash && frame.header.first == before.last().next()
+                }
+            };
+            assert!(fits, "frame {} follows the one before, from {from} on", frame.header.first);
+            for record in frame.records() {
+                let record = record.expect("records are whole");
+                if let Some(blob) = record.blob() {
+                    let content = log.blob(record.event().position, blob).expect("the blob is there");
+                    assert!(blob.matches(&content), "the blob is what its record names");
+                }
+            }
+            before = Some(frame.header);
+        }
+        let end = before.expect("there is a frame");
+        assert_eq!((end.last(), end.hash), (log.head().position, log.head().hash), "it ends at the head");
     }
 }

@@ -5,7 +5,7 @@ use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
 use super::family::event_family;
-use crate::{Digest, Position};
+use crate::{Digest, Position, Timestamp};
 
 event_family! {
     /// What happened to the server as a whole.
@@ -23,16 +23,24 @@ event_family! {
     }
 }
 
-/// The head of the chain was signed.
+/// The head of the chain was signed. What is signed, byte for byte, is in `openclaw_audit::checkpoint`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AuditCheckpoint {
+    /// Which log: the hash of its first frame.
+    pub log: Digest,
     /// The newest position that it covers.
     pub position: Position,
     /// Hash of the chain there.
     pub hash: Digest,
+    /// The position that the checkpoint before covers; zero for the first.
+    pub after: Position,
+    /// Root of the tree over the records between the two, so that each can be shown without the others.
+    pub records: Digest,
+    /// When it was signed.
+    pub signed_at: Timestamp,
     /// Public key (Ed25519), base 64.
     pub key: String,
-    /// Signature over the canonical bytes of log, position and hash, base 64.
+    /// Signature, base 64.
     pub signature: String,
 }
 
