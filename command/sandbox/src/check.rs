@@ -75,6 +75,33 @@ pub(crate) fn workspace(job: &Job) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
+/// The canonical paths of `places` outside the `workspace` that a policy opens.
+pub(crate) fn places(places: &[PathBuf], workspace: &Path) -> Result<Vec<PathBuf>, Error> {
+    let canonical = |place: &PathBuf| {
+        let shown = place.display();
+        let refused = |reason: String| Error::Refused(format!("the place {shown} of the policy {reason}"));
+        if !place.is_absolute() {
+            return Err(refused("is not an absolute path".into()));
+        }
+        let path = fs::canonicalize(place).map_err(|error| refused(format!("cannot be used: {error}")))?;
+        // What follows by its words would otherwise lead elsewhere, after the policy was compared.
+        if path != *place {
+            return Err(refused(format!("leads to {}: name that", path.display())));
+        }
+        if path.to_str().is_none() {
+            return Err(refused("has a name that is not UTF-8".into()));
+        }
+        if path == Path::new("/") || ["/proc", "/sys", "/dev"].iter().any(|tree| path.starts_with(tree)) {
+            return Err(refused("is the kernel's, or everything".into()));
+        }
+        if workspace.starts_with(&path) {
+            return Err(refused("contains the workspace".into()));
+        }
+        Ok(path)
+    };
+    places.iter().map(canonical).collect()
+}
+
 fn is_off_limits(path: &Path) -> bool {
     SHARED.iter().any(|shared| path == Path::new(shared))
         || SYSTEM.iter().any(|system| path.starts_with(system))

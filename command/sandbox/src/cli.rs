@@ -10,7 +10,7 @@ use openclaw_ports::sandbox::{End, Error, Job, Limit, Policy, Streams};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Bubblewrap, system};
+use crate::{Machine, system};
 
 /// The environment a process gets that asks for nothing special: where programs are, a home that is writable, UTF-8.
 #[must_use]
@@ -26,7 +26,7 @@ pub fn default_environment() -> BTreeMap<String, String> {
 /// sandbox cannot be set up, 126 if the job is refused, 127 if there is no such program.
 ///
 /// Standard input is empty. The environment is [`default_environment`]. Interrupt and termination kill the tree.
-pub async fn run(sandbox: &Bubblewrap, policy: Policy, command: Vec<String>, workspace: PathBuf) -> i32 {
+pub async fn run(sandbox: &Machine, policy: Policy, command: Vec<String>, workspace: PathBuf) -> i32 {
     let limits = policy.limits;
     let job = Job {
         policy,

@@ -1,41 +1,50 @@
-//! Runs one child process under bubblewrap, or refuses.
+//! Runs processes that are not trusted, each confined as far as its policy says, or refuses.
 //!
-//! [`Bubblewrap`] implements [`openclaw_ports::Sandbox`]. The processes of a job:
+//! [`Machine`] implements [`openclaw_ports::Sandbox`]. The processes of a job at levels strict and relaxed:
 //!
 //! ```text
-//! server --socket--> helper (this program again) --> bwrap --> process 1 of the sandbox --> the program
+//! server --socket--> helper --> bwrap --> process 1 of the sandbox --> inner stage, which becomes the program
 //! ```
 //!
-//! The server checks the job and watches the clock. The [`helper`] closes what was inherited, leaves root, starts
-//! bubblewrap with a chosen view of the system and a filter on system calls, sets limits, and stays until nothing of
-//! the tree is alive. The socket is the only tie: if the server closes it, or dies, the tree is killed. Each module
-//! says which attack its part is for.
+//! Helper and inner stage are this program again. The server checks the job and watches the clock. The [`helper`]
+//! closes what was inherited, leaves root, starts bubblewrap with a chosen view of the system and a filter on system
+//! calls, sets limits, watches over the tree, takes connections to the egress proxy, and stays until nothing of the
+//! tree is alive. The inner stage puts Landlock rules on itself. The socket is the only tie: if the server closes it,
+//! or dies, the tree is killed. Each module says which attack its part is for.
+//!
+//! Where namespaces are not to be had, level confined goes without bubblewrap: the inner stage puts on rules and
+//! filter alone.
 //!
 //! Invariants:
-//! - Fails closed. A level that cannot be reached is [`Error::Unavailable`](openclaw_ports::sandbox::Error), never a
-//!   lower level.
+//! - Fails closed. A job that asks for a level that cannot be reached does not run, and never at a wider level.
 //! - Above level `None`, no program runs as the kernel's user 0, with an inherited descriptor or environment variable,
 //!   or with a capability.
 //! - When `run` returns, nothing of the tree is alive; when its future is dropped or the server dies, the tree is
 //!   killed.
 //!
-//! What only control groups or quotas could stop, this does not: the memory of many processes together, the size and
-//! the number of files in a workspace, and the share of processor and disk. Jobs that use one workspace at the same
-//! time are not protected from each other.
+//! Without control groups, a watchdog looks after what the kernel bounds only for each process: it finds what lasts a
+//! quarter of a second. Jobs that use one workspace at the same time are not protected from each other.
 //!
 //! A code of 128 and the number of a deadly signal is reported as that signal above level `None`: bubblewrap, like a
 //! shell, does not tell them apart.
 
-mod bubblewrap;
+mod cgroup;
 mod check;
 pub mod cli;
+mod conversation;
+pub mod doctor;
 pub mod helper;
+mod inner;
+mod layer;
+mod machine;
 mod metrics;
 mod output;
 mod protocol;
 mod seccomp;
 mod system;
 
-pub use bubblewrap::{Bubblewrap, Config};
+#[doc(hidden)]
+pub use layer::Layer;
+pub use machine::{Backend, Config, InForce, Machine};
 pub use metrics::describe as describe_metrics;
 pub use system::{PATH, which};

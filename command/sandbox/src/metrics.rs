@@ -18,7 +18,15 @@ pub(crate) const TRUNCATED: &str = "openclaw_sandbox_truncated_outputs_total";
 pub fn describe() {
     metrics::describe_counter!(SPAWNS, "Sandboxed processes by level and end");
     metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "Life of a sandboxed process tree");
+    metrics::describe_gauge!(LEVEL, "Strictest level reached: 0 none, 1 confined, 2 relaxed, 3 strict");
     metrics::describe_counter!(TRUNCATED, "Sandboxed processes of which output was dropped");
+}
+
+/// The strictest level that jobs reach on this machine: 0 none, 1 confined, 2 relaxed, 3 strict.
+pub(crate) const LEVEL: &str = "openclaw_sandbox_level";
+
+pub(crate) fn in_force(level: Level) {
+    metrics::gauge!(LEVEL).set(f64::from(level as u8));
 }
 
 pub(crate) fn record(level: Level, result: &Result<Outcome, Error>, elapsed: Duration) {

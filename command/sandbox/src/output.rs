@@ -11,11 +11,12 @@ pub(crate) struct Kept {
 }
 
 /// Reads `from` until its end or an error and keeps at most `limit` bytes, which `seen` gets as they come. The rest is
-/// read too: a process whose pipe is full would wait for ever.
+/// read too, after `cut` has been told once: a process whose pipe is full would wait for ever.
 pub(crate) async fn drain(
     mut from: impl AsyncRead + Unpin,
     limit: usize,
     mut seen: impl FnMut(&[u8]),
+    mut cut: impl FnMut(),
 ) -> Kept {
     let mut kept = Kept::default();
     let mut buffer = vec![0; 16 << 10];
@@ -26,7 +27,10 @@ pub(crate) async fn drain(
                 let room = limit - kept.bytes.len();
                 let new = &buffer[..length.min(room)];
                 kept.bytes.extend_from_slice(new);
-                kept.cut |= length > room;
+                if length > room && !kept.cut {
+                    kept.cut = true;
+                    cut();
+                }
                 if !new.is_empty() {
                     seen(new);
                 }
@@ -43,10 +47,12 @@ mod tests {
     async fn the_beginning_is_kept_and_the_rest_is_read() {
         let stream = vec![b'x'; 100_000];
         for (limit, cut) in [(0, true), (70_000, true), (100_000, false)] {
-            let mut seen = Vec::new();
-            let kept = drain(stream.as_slice(), limit, |bytes| seen.extend_from_slice(bytes)).await;
+            let (mut seen, mut cuts) = (Vec::new(), 0);
+            let kept =
+                drain(stream.as_slice(), limit, |bytes| seen.extend_from_slice(bytes), || cuts += 1).await;
             assert_eq!(kept, Kept { bytes: vec![b'x'; limit], cut });
             assert_eq!(seen, kept.bytes);
+            assert_eq!(cuts, u32::from(cut));
         }
     }
 }

@@ -36,15 +36,24 @@ pub fn which(name: &str) -> Option<PathBuf> {
     })
 }
 
-/// The absolute path of the program of a job: as [`which`], or a path of the system or below `workspace`.
+/// The absolute path of the program of a job: as [`which`], or a path of the system, or below `workspace` or one of
+/// the places `readable`.
 /// With `everything_visible` any absolute path will do.
-pub(crate) fn locate(name: &str, workspace: &Path, everything_visible: bool) -> Option<PathBuf> {
+pub(crate) fn locate(
+    name: &str,
+    workspace: &Path,
+    readable: &[PathBuf],
+    everything_visible: bool,
+) -> Option<PathBuf> {
     if !name.contains('/') {
         return which(name);
     }
     let candidate = normalised(&workspace.join(name))?;
     let real = fs::canonicalize(&candidate).ok()?;
-    let visible = everything_visible || is_system(&real) || real.starts_with(workspace);
+    let visible = everything_visible
+        || is_system(&real)
+        || real.starts_with(workspace)
+        || readable.iter().any(|place| real.starts_with(place));
     (visible && is_program(&candidate)).then_some(candidate)
 }
 
@@ -104,14 +113,14 @@ mod tests {
             fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
         }
         std::os::unix::fs::symlink(outside.path().join("tool"), workspace.path().join("link")).unwrap();
-        let locate_strict = |name: &str| locate(name, workspace.path(), false);
+        let locate_strict = |name: &str| locate(name, workspace.path(), &[], false);
 
         assert_eq!(locate_strict("/bin/sh"), Some("/bin/sh".into()));
         assert_eq!(locate_strict("./tool"), Some(workspace.path().join("tool")));
         assert_eq!(locate_strict("./link"), None, "leads out of the workspace");
         let elsewhere = outside.path().join("tool").display().to_string();
         assert_eq!(locate_strict(&elsewhere), None);
-        assert_eq!(locate(&elsewhere, workspace.path(), true), Some(outside.path().join("tool")));
+        assert_eq!(locate(&elsewhere, workspace.path(), &[], true), Some(outside.path().join("tool")));
         assert_eq!(locate_strict("./missing"), None);
     }
 

@@ -165,7 +165,7 @@ async fn processor_time_is_limited() {
     let mut job = shell("while :; do :; done", workspace.path());
     job.policy.limits.cpu_seconds = 1;
     // SIGXCPU.
-    assert_eq!(run(job).await.unwrap().end, End::Signalled(24));
+    assert_eq!(run(job).await.unwrap().end, End::Limit(Limit::Cpu));
 }
 
 #[tokio::test]

@@ -8,16 +8,18 @@ use openclaw_ports::{
     Sandbox,
     sandbox::{End, Error, Level},
 };
-use openclaw_sandbox::{Bubblewrap, Config, which};
+use openclaw_sandbox::{Backend, Config, Machine, which};
 use support::{run, sandbox, shell, strict, text};
 use tokio_util::sync::CancellationToken;
 
 const ALL: [Level; 3] = [Level::None, Level::Relaxed, Level::Strict];
 
 #[tokio::test]
-async fn the_probe_finds_a_working_sandbox() {
+async fn trying_finds_a_working_sandbox() {
     let scratch = tempfile::tempdir().unwrap();
-    sandbox().probe(scratch.path()).await.unwrap();
+    let machine = Machine::new(Config { scratch: scratch.path().into(), ..support::config() });
+    let found = machine.in_force().await;
+    assert_eq!((found.backend, found.level, &found.reason), (Backend::Bubblewrap, Level::Strict, &None));
     assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0, "the probe leaves nothing behind");
 }
 
@@ -158,18 +160,13 @@ async fn a_missing_program_and_a_missing_workspace_are_told_apart() {
 async fn without_bubblewrap_nothing_runs() {
     let workspace = tempfile::tempdir().unwrap();
     for bwrap in ["/nonexistent/bwrap", "/bin/false"] {
-        let sandbox = Bubblewrap::new(Config {
-            helper: env!("CARGO_BIN_EXE_openclaw-sandbox-helper").into(),
-            bwrap: Some(bwrap.into()),
-            ..Config::default()
-        });
+        let sandbox = Machine::new(Config { bwrap: Some(bwrap.into()), ..support::config() });
         for level in [Level::Strict, Level::Relaxed] {
             let mut job = shell("touch ran", workspace.path());
             job.policy.level = level;
             let result = sandbox.run(job, CancellationToken::new()).await;
-            assert!(matches!(result, Err(Error::Unavailable(_))), "{bwrap}: {result:?}");
+            assert!(matches!(result, Err(Error::Level { .. })), "{bwrap}: {result:?}");
         }
-        assert!(sandbox.probe(workspace.path()).await.is_err());
     }
     assert!(!workspace.path().join("ran").exists());
 }

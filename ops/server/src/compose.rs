@@ -17,7 +17,7 @@ use openclaw_runtime::{
     evaluator::{JqEvaluator, WorkerCommand},
     webhooks::{self, Registered, Webhooks},
 };
-use openclaw_sandbox::Bubblewrap;
+use openclaw_sandbox::Machine;
 use openclaw_sled::SledLog;
 use openclaw_workflow::stepper;
 use tokio::task::JoinSet;
@@ -111,7 +111,7 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
     let service = Arc::new(service.with_secrets(secrets.clone()));
 
     let process = ProcessEffects::new(
-        Arc::new(Bubblewrap::new(config.sandbox.config())),
+        Arc::new(Machine::new(config.sandbox.config())),
         data.workspaces(),
         config.sandbox.policy(),
     );

@@ -4,7 +4,7 @@
 use std::{io::Write, path::PathBuf, process::ExitCode, time::Duration};
 
 use openclaw_ports::sandbox::{Level, Policy};
-use openclaw_sandbox::{Bubblewrap, Config, cli, helper};
+use openclaw_sandbox::{Backend, Config, Machine, cli, helper};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -20,12 +20,13 @@ fn main() -> ExitCode {
 
 struct Run {
     policy: Policy,
+    backend: Backend,
     command: Vec<String>,
 }
 
 impl Run {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut run = Self { policy: Policy::default(), command: Vec::new() };
+        let mut run = Self { policy: Policy::default(), backend: Backend::Auto, command: Vec::new() };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--" => {
@@ -33,6 +34,7 @@ impl Run {
                     return Ok(run);
                 }
                 "--level" => run.policy.level = level(&arguments.next().ok_or("--level needs a value")?)?,
+                "--confined-backend" => run.backend = Backend::Confined,
                 "--wall" => {
                     let seconds = arguments.next().and_then(|value| value.parse().ok());
                     run.policy.limits.wall =
@@ -58,7 +60,7 @@ fn run_to_end(run: Run, workspace: PathBuf) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return usage(&format!("no runtime: {error}")),
     };
-    let sandbox = Bubblewrap::new(Config::default());
+    let sandbox = Machine::new(Config { backend: run.backend, ..Config::default() });
     let code = runtime.block_on(cli::run(&sandbox, run.policy, run.command, workspace));
     u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
 }

@@ -1,14 +1,13 @@
 //! The argument list of bubblewrap. Every entry is there for a reason that a probe shows.
 
 use std::{
-    collections::BTreeMap,
     ffi::OsString,
     fs,
     os::{fd::RawFd, unix::ffi::OsStrExt},
     path::Path,
 };
 
-use crate::system;
+use crate::{Layer, protocol::Header, system};
 
 /// User and group inside. They mean nothing outside.
 pub(super) const INSIDE_ID: &str = "1000";
@@ -22,19 +21,18 @@ const MASKED_PROC: [&str; 5] =
 
 /// What the list depends on.
 pub(super) struct Plan<'a> {
-    /// Where the workspace is inside, and its path outside for everyone else.
-    pub(super) workspace: &'a Path,
-    /// Where bubblewrap finds it.
+    pub(super) header: &'a Header,
+    /// Where bubblewrap finds the workspace, which everyone else finds at its path in the header.
     pub(super) source: &'a Path,
     /// Names in it that stay read-only.
     pub(super) protected: &'a [&'static str],
-    pub(super) environment: &'a BTreeMap<String, String>,
     pub(super) descriptors: Descriptors,
 }
 
 /// Files that bubblewrap inherits.
+#[derive(Clone, Copy)]
 pub(super) struct Descriptors {
-    pub(super) filter: RawFd,
+    pub(super) filter: Option<RawFd>,
     pub(super) passwd: RawFd,
     pub(super) group: RawFd,
     pub(super) hosts: RawFd,
@@ -57,9 +55,18 @@ impl Plan<'_> {
     fn words(&self) -> Vec<OsString> {
         let mut list = List(Vec::with_capacity(128));
         list.text(
-            "--unshare-user --unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup-try \
-             --disable-userns --cap-drop ALL --hostname sandbox --new-session --die-with-parent --clearenv",
+            "--unshare-user --unshare-uts --unshare-cgroup-try --disable-userns --cap-drop ALL \
+             --hostname sandbox --new-session --die-with-parent --clearenv",
         );
+        for (layer, option) in [
+            (Layer::Ipc, "--unshare-ipc"),
+            (Layer::Processes, "--unshare-pid"),
+            (Layer::Network, "--unshare-net"),
+        ] {
+            if self.has(layer) {
+                list.text(option);
+            }
+        }
         list.text(&format!("--uid {INSIDE_ID} --gid {INSIDE_ID}"));
         self.system(&mut list);
         list.text("--proc /proc");
@@ -70,23 +77,37 @@ impl Plan<'_> {
             list.text(&format!("--ro-bind /dev/null {file}"));
         }
         // Shared memory is after the rest of /dev has become read-only no part of it any more.
-        list.text("--dev /dev --perms 1777 --size 16777216 --tmpfs /dev/shm --remount-ro /dev");
-        list.text("--perms 1777 --size 67108864 --tmpfs /tmp");
-        list.pair("--bind", self.source, self.workspace);
-        for name in self.protected {
-            list.pair("--ro-bind", &self.source.join(name), &self.workspace.join(name));
+        list.text("--dev /dev --perms 1777");
+        if self.has(Layer::SharedMemory) {
+            list.text("--size 16777216");
+        }
+        list.text("--tmpfs /dev/shm --remount-ro /dev --perms 1777 --size 67108864 --tmpfs /tmp");
+        for path in &self.header.readable {
+            list.pair("--ro-bind", path, path);
+        }
+        for path in &self.header.writable {
+            list.pair("--bind", path, path);
+        }
+        let workspace = &self.header.workspace;
+        list.pair("--bind", self.source, workspace);
+        for name in self.protected.iter().filter(|_| self.has(Layer::Protected)) {
+            list.pair("--ro-bind", &self.source.join(name), &workspace.join(name));
         }
         let Descriptors { filter, passwd, group, hosts, status, block } = self.descriptors;
         for (file, name) in [(passwd, "passwd"), (group, "group"), (hosts, "hosts")] {
             list.text(&format!("--perms 0444 --file {file} /etc/{name}"));
         }
         list.text("--remount-ro /");
-        for (name, value) in self.environment {
-            list.0.extend(["--setenv".into(), name.into(), value.into()]);
+        list.0.extend(["--chdir".into(), workspace.into()]);
+        if let Some(filter) = filter {
+            list.text(&format!("--seccomp {filter}"));
         }
-        list.0.extend(["--chdir".into(), self.workspace.into()]);
-        list.text(&format!("--seccomp {filter} --json-status-fd {status} --block-fd {block}"));
+        list.text(&format!("--json-status-fd {status} --block-fd {block}"));
         list.0
+    }
+
+    fn has(&self, layer: Layer) -> bool {
+        !self.header.without.contains(&layer)
     }
 
     /// A chosen part of the system. Not all of it read-only: that would show home directories, sockets and secrets.
@@ -120,22 +141,35 @@ impl List {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use openclaw_ports::sandbox::{Level, Limits};
+
     use super::*;
 
-    fn words(environment: &[(&str, &str)]) -> Vec<String> {
-        let environment =
-            environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        Plan {
-            workspace: Path::new("/data/runs/1 a"),
-            source: Path::new("/data"),
-            protected: &[".git"],
-            environment: &environment,
-            descriptors: Descriptors { filter: 3, passwd: 4, group: 5, hosts: 6, status: 7, block: 8 },
-        }
-        .words()
-        .into_iter()
-        .map(|word| word.into_string().unwrap())
-        .collect()
+    fn words() -> Vec<String> {
+        let header = Header {
+            level: Level::Strict,
+            command: Vec::new(),
+            environment: BTreeMap::from([("A".into(), "--share-net".into())]),
+            workspace: "/data/runs/1 a".into(),
+            readable: vec!["/srv/models".into()],
+            writable: vec!["/srv/cache".into()],
+            egress: None,
+            limits: Limits::default(),
+            bwrap: "/usr/bin/bwrap".into(),
+            sandbox_id: 65534,
+            has_stdin: false,
+            group: None,
+            require_landlock: false,
+            without: BTreeSet::new(),
+        };
+        let descriptors = Descriptors { filter: Some(3), passwd: 4, group: 5, hosts: 6, status: 7, block: 8 };
+        Plan { header: &header, source: Path::new("/data"), protected: &[".git"], descriptors }
+            .words()
+            .into_iter()
+            .map(|word| word.into_string().unwrap())
+            .collect()
     }
 
     fn position(words: &[String], sequence: &[&str]) -> usize {
@@ -146,17 +180,19 @@ mod tests {
     }
 
     #[test]
-    fn the_workspace_is_the_only_writable_bind() {
-        let words = words(&[]);
+    fn the_workspace_and_what_the_policy_says_are_the_only_writable_binds() {
+        let words = words();
         let writable: Vec<_> =
             words.iter().filter(|word| *word == "--bind" || *word == "--dev-bind").collect();
-        assert_eq!(writable.len(), 1);
+        assert_eq!(writable.len(), 2);
+        position(&words, &["--bind", "/srv/cache", "/srv/cache"]);
+        position(&words, &["--ro-bind", "/srv/models", "/srv/models"]);
         position(&words, &["--bind", "/data", "/data/runs/1 a"]);
     }
 
     #[test]
     fn later_mounts_do_not_uncover_earlier_ones() {
-        let words = words(&[]);
+        let words = words();
         let order = [
             position(&words, &["--proc", "/proc"]),
             position(&words, &["--tmpfs", "/proc/sys"]),
@@ -173,15 +209,17 @@ mod tests {
 
     #[test]
     fn the_host_is_never_bound_whole_and_no_network_is_shared() {
-        let words = words(&[]);
+        let words = words();
         let bound = |path: &str| words.windows(2).any(|pair| pair[0].contains("bind") && pair[1] == path);
         assert!(!bound("/") && !bound("/etc") && bound("/usr"));
         assert!(!words.iter().any(|word| word == "--share-net"));
     }
 
     #[test]
-    fn an_environment_value_that_looks_like_an_option_stays_a_value() {
-        let words = words(&[("A", "--share-net"), ("B", "")]);
-        position(&words, &["--setenv", "A", "--share-net", "--setenv", "B", ""]);
+    fn nothing_of_the_jobs_environment_is_bubblewraps() {
+        // The inner stage would start with it, before its rules stand.
+        let words = words();
+        assert!(!words.iter().any(|word| word == "--setenv" || word == "--share-net"));
+        position(&words, &["--clearenv"]);
     }
 }

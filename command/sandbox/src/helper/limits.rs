@@ -17,13 +17,15 @@ const FIXED: [(Resource, u64); 5] = [
 
 /// Sets the limits of process `pid` (this one if none), which its children inherit.
 ///
-/// A limit above what this process may have is cut to that.
-pub(super) fn apply(pid: Option<Pid>, limits: &Limits) -> Result<(), Errno> {
+/// A limit above what this process may have is cut to that. The kernel counts `others` with the processes of the tree;
+/// and it lets one more start than the tree may have, so that a tree that uses all of them is told from one that
+/// would have more.
+pub(super) fn apply(pid: Option<Pid>, limits: &Limits, others: u64) -> Result<(), Errno> {
     let chosen = [
         (Resource::Fsize, limits.file_bytes),
         (Resource::Nofile, limits.open_files),
         (Resource::Data, limits.memory_bytes),
-        (Resource::Nproc, limits.processes),
+        (Resource::Nproc, limits.processes.saturating_add(others).saturating_add(1)),
     ];
     for (resource, value) in FIXED.into_iter().chain(chosen) {
         set(pid, resource, value, value)?;

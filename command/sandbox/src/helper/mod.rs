@@ -13,35 +13,62 @@
 
 mod arguments;
 mod bare;
-mod identity;
+mod channel;
+mod confined;
+mod egress;
+mod group;
+pub(crate) mod identity;
 mod isolated;
 mod limits;
 mod memory_file;
 mod tree;
+mod wait;
+mod watchdog;
 mod workspace;
 
 use std::{
     io::{self, Read, Write},
-    os::fd::BorrowedFd,
     process::ExitCode,
 };
 
 use openclaw_ports::sandbox::Level;
 use rustix::{
-    event::{PollFd, PollFlags, poll},
     fs::Mode,
     process::{getpid, set_child_subreaper, umask},
     stdio,
 };
 
-use crate::protocol::{Report, Request};
+use crate::{
+    inner,
+    protocol::{Report, Request},
+};
+
+/// The word after the hidden subcommand that makes it the inner stage.
+const INNER: &str = "inner";
+
+/// The word after it that makes it print which version of Landlock the kernel has.
+pub(crate) const LANDLOCK: &str = "landlock";
 
 /// Runs one job for the server at the other end of standard input. This is all of the hidden subcommand
 /// `openclaw sandbox-exec`; call it before anything else in the process opens files or starts threads.
 ///
-/// Exit code 0 says that a report was sent, 2 that standard input was not a server's socket.
+/// Exit code 0 says that a report was sent, 2 that standard input was not a server's socket. With more words it is the
+/// inner stage, which the helper starts, or one of the attacks of the doctor.
 pub fn main() -> ExitCode {
-    if let Err(error) = identity::close_inherited_descriptors() {
+    let words: Vec<String> = std::env::args().collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [.., INNER, descriptor] => inner::main(descriptor),
+        [.., LANDLOCK] => {
+            let _ = write!(io::stdout(), "{}", inner::version());
+            ExitCode::SUCCESS
+        }
+        [.., "attack", name, argument] => crate::doctor::attack(name, argument),
+        _ => serve(),
+    }
+}
+
+fn serve() -> ExitCode {
+    if let Err(error) = identity::close_all_but(&[]) {
         return answer(&Report::Unavailable(format!("cannot close inherited files: {error}")));
     }
     let request = match Request::read(Server) {
@@ -59,7 +86,8 @@ fn carry_out(request: &Request) -> Result<Report, Report> {
     umask(Mode::from_raw_mode(0o077));
     set_child_subreaper(Some(getpid())).map_err(unavailable("cannot become the tree's reaper"))?;
     match request.header.level {
-        Level::None | Level::Confined => bare::run(request),
+        Level::None => bare::run(request),
+        Level::Confined => confined::run(request),
         Level::Relaxed | Level::Strict => isolated::run(request),
     }
 }
@@ -75,6 +103,12 @@ fn answer(report: &Report) -> ExitCode {
 
 fn unavailable<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> Report {
     move |error| Report::Unavailable(format!("{what}: {error}"))
+}
+
+/// The words with which this very program becomes the inner stage.
+fn inner_words(instructions: i32) -> Vec<String> {
+    let own = std::env::args().skip(1);
+    own.chain([INNER.to_owned(), instructions.to_string()]).collect()
 }
 
 /// The socket to the server.
@@ -93,29 +127,5 @@ impl Write for Server {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// What ended the wait for a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wakeup {
-    /// It ended.
-    Ended,
-    /// The server wants it to end, or is gone.
-    Kill,
-}
-
-/// Waits until the process behind `pidfd` has ended or the server has closed its half.
-fn wait_for(pidfd: BorrowedFd<'_>) -> io::Result<Wakeup> {
-    let server = stdio::stdin();
-    loop {
-        let mut both =
-            [PollFd::new(&pidfd, PollFlags::IN), PollFd::new(&server, PollFlags::IN | PollFlags::RDHUP)];
-        match poll(&mut both, None) {
-            Ok(_) if !both[0].revents().is_empty() => return Ok(Wakeup::Ended),
-            Ok(_) if !both[1].revents().is_empty() => return Ok(Wakeup::Kill),
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
     }
 }

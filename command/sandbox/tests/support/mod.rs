@@ -8,14 +8,17 @@ use openclaw_ports::{
     Sandbox,
     sandbox::{Error, Job, Limits, Outcome, Policy, Streams},
 };
-use openclaw_sandbox::{Bubblewrap, Config};
+use openclaw_sandbox::{Config, Machine};
 use tokio_util::sync::CancellationToken;
 
-pub fn sandbox() -> Bubblewrap {
-    Bubblewrap::new(Config {
-        helper: env!("CARGO_BIN_EXE_openclaw-sandbox-helper").into(),
-        ..Config::default()
-    })
+pub fn config() -> Config {
+    Config { helper: env!("CARGO_BIN_EXE_openclaw-sandbox-helper").into(), ..Config::default() }
+}
+
+/// Found once for all tests of a binary, as a server does.
+pub fn sandbox() -> &'static Machine {
+    static MACHINE: std::sync::OnceLock<Machine> = std::sync::OnceLock::new();
+    MACHINE.get_or_init(|| Machine::new(config()))
 }
 
 /// A job that runs `script` in the shell, with `workspace` and limits that fit a test.

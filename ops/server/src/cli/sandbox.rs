@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Context as _;
 use clap::ValueEnum;
 use openclaw_ports::sandbox;
-use openclaw_sandbox::Bubblewrap;
+use openclaw_sandbox::Machine;
 
 use crate::config::{Config, Environment};
 
@@ -57,9 +57,9 @@ pub(super) async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
     let Command::Run(args) = command;
     let config = Config::load(None, &Environment::of_the_process(), &[])?;
     let workspace = std::env::current_dir().context("there is no current directory")?;
-    let bubblewrap = Bubblewrap::new(config.sandbox.config());
+    let machine = Machine::new(config.sandbox.config());
     let mut policy = sandbox::Policy { level: args.level.into(), ..config.sandbox.policy() };
     policy.limits.wall = args.wall.map_or(policy.limits.wall, Duration::from_secs);
-    let code = openclaw_sandbox::cli::run(&bubblewrap, policy, args.command, workspace).await;
+    let code = openclaw_sandbox::cli::run(&machine, policy, args.command, workspace).await;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
 }
