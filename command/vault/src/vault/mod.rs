@@ -195,6 +195,17 @@ impl<F: Files> Vault<F> {
         self.sealed.records.is_empty()
     }
 
+    /// Names of all credentials. As long as the vault is sealed, nobody has proven them genuine.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.sealed.records.keys()
+    }
+
+    /// Whether there is a credential of this name; proven as [`Vault::names`] are.
+    #[must_use]
+    pub fn contains(&self, name: &Name) -> bool {
+        self.sealed.records.contains_key(name)
+    }
+
     /// How the file stands to the log.
     #[must_use]
     pub fn standing(&self) -> Standing {
