@@ -8,10 +8,13 @@
 //! Invariant: whatever is said here about an event is said about its stored bytes, never about something that was
 //! serialised again.
 
+pub mod bundle;
 pub mod checkpoint;
+pub mod cloudevents;
 pub mod key;
 #[cfg(test)]
 mod testing;
+pub mod trail;
 pub mod tree;
 pub mod verify;
 

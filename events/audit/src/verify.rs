@@ -168,8 +168,9 @@ impl Auditor {
     #[must_use]
     pub fn finish(mut self, whole: bool) -> Findings {
         let end = self.head.position;
-        if let Some((last, checkpoint)) =
-            self.ahead.iter().next_back().and_then(|(at, all)| Some((*at, all.first()?)))
+        if whole
+            && let Some((last, checkpoint)) =
+                self.ahead.iter().next_back().and_then(|(at, all)| Some((*at, all.first()?)))
         {
             let Checkpoint { statement, .. } = checkpoint;
             let message = format!(

@@ -28,7 +28,7 @@ pub(crate) fn frames(shared: Arc<Shared>, from: Position, last: Position) -> Sto
                 spawn_blocking(move || step(&shared, next, last))
             };
             match joined(reading.await) {
-                Ok((frames, after)) => {
+                Ok(Step { frames, next: after, .. }) => {
                     for bytes in frames {
                         yield Ok(bytes);
                     }
@@ -44,7 +44,7 @@ pub(crate) fn frames(shared: Arc<Shared>, from: Position, last: Position) -> Sto
 }
 
 /// Frames from the one that holds `from` on, at most to the end of its segment, and the position after them.
-fn step(shared: &Shared, from: Position, last: Position) -> Result<(Vec<Arc<[u8]>>, Position), ReadError> {
+fn step(shared: &Shared, from: Position, last: Position) -> Result<Step, ReadError> {
     let mut step = Step { frames: Vec::new(), bytes: 0, next: from };
     match shared.segment_at(from)? {
         Segment::Unsealed(segment) => {
@@ -65,7 +65,7 @@ fn step(shared: &Shared, from: Position, last: Position) -> Result<(Vec<Arc<[u8]
     if step.frames.is_empty() {
         return Err(damaged(from, "the event is missing"));
     }
-    Ok((step.frames, step.next))
+    Ok(step)
 }
 
 struct Step {
