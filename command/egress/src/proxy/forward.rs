@@ -58,7 +58,8 @@ impl Session {
         let injection = permit.injection.as_ref();
         let credential = match injection {
             Some(injection) => {
-                let value = injection.value(&*self.secrets).map_err(Problem::Gateway)?;
+                let value = injection.value(&*self.secrets, &self.grant, &target).await;
+                let value = value.map_err(Problem::Gateway)?;
                 Some((injection.header().clone(), value))
             }
             None => None,

@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue};
 use openclaw_ports::{
     Secrets,
-    secrets::{self, Handle},
+    secrets::{self, Handle, Use},
 };
 use zeroize::Zeroizing;
 
@@ -17,6 +17,10 @@ const PLACE: &str = "{}";
 pub struct Grant {
     /// Whose job it is.
     pub origin: Origin,
+    /// Where its credentials are.
+    pub namespace: String,
+    /// Key of the effect that the job is.
+    pub effect: Option<String>,
     /// The allowlist. The first that has a host counts.
     pub permits: Vec<Permit>,
 }
@@ -73,12 +77,25 @@ impl Injection {
         self.tls
     }
 
-    /// The value of the header, which is printed nowhere.
-    pub(super) fn value(&self, secrets: &dyn Secrets) -> Result<HeaderValue, String> {
+    /// The value of the header, which is printed nowhere. Its use, for a request to `target`, is on record then.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) async fn value(
+        &self,
+        secrets: &dyn Secrets,
+        grant: &Grant,
+        target: &Target,
+    ) -> Result<HeaderValue, String> {
         let at = self.credential.find('/').unwrap_or(self.credential.len());
         let (name, pointer) = self.credential.split_at(at);
         let handle = Handle { name: name.into(), pointer: pointer.into() };
-        let revealed = secrets.reveal(&handle).map_err(|error| error.to_string())?;
+        let Origin { run, task } = grant.origin;
+        let purpose = format!("a request of a tool to {target}");
+        let usage = Use { purpose, run, task, effect: grant.effect.clone() };
+        let mut opened = secrets.open(&grant.namespace, [handle.clone()].into(), usage).await;
+        let revealed = opened.remove(&handle).ok_or_else(|| format!("there is no secret {name}"))?;
+        let revealed = revealed.map_err(|error| error.to_string())?;
         let text = Zeroizing::new(self.format.replacen(PLACE, revealed.expose(), 1));
         let value = HeaderValue::from_str(&text);
         let mut value =

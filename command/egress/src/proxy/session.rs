@@ -122,6 +122,10 @@ impl Session {
         if authority.as_str().contains('@') {
             return Err(Problem::Bad("a host with a user before it is not accepted".into()));
         }
+        // A port that is no number would otherwise become the usual one.
+        if uri.port_u16().is_none() && authority.as_str() != authority.host() {
+            return Err(Problem::Bad(format!("{authority:?} has a port that is none")));
+        }
         let target =
             Target::new(authority.host(), port).map_err(|problem| Problem::Bad(problem.to_string()))?;
         match self.grant.permit(&target) {
