@@ -14,6 +14,7 @@ use std::{
 use axum::{Extension, Router};
 use common::{Served, ask};
 use futures_util::{SinkExt as _, StreamExt as _};
+use openclaw_model::access::Grants;
 use openclaw_query::{Ask, Caller, Door, OnRefusal, Place, guarded_router};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, sync::Semaphore, task::JoinSet, time::timeout};
@@ -108,7 +109,7 @@ async fn a_question_beyond_the_callers_share_is_answered_429_with_a_code_and_a_t
 
     let request = axum::http::Request::post("/graphql")
         .header("content-type", "application/json")
-        .extension(Caller { name: "good".into() })
+        .extension(Caller { name: "good".into(), grants: Arc::new(Grants::all()) })
         .body(axum::body::Body::from(json!({ "query": version }).to_string()))
         .unwrap();
     let response = tower::ServiceExt::oneshot(router.clone(), request).await.unwrap();

@@ -12,7 +12,7 @@ use reqwest::{Response, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::{Error, RpcError};
+use crate::{Error, RpcError, tls::Trust};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// More than the longest time that a call may ask the server to wait.
@@ -31,6 +31,7 @@ struct Inner {
     http: reqwest::Client,
     base: String,
     token: String,
+    trust: Trust,
     next_id: AtomicU64,
 }
 
@@ -49,6 +50,19 @@ impl Client {
     /// # Errors
     /// [`Error::Config`] if the address is no http or https URL or the token cannot stand in a header.
     pub fn new(url: &str, token: &str) -> Result<Self, Error> {
+        Self::with_trust(url, token, Trust::System)
+    }
+
+    /// As [`Client::new`], and of all authorities only those whose certificates are in `pem` are trusted. A certificate
+    /// that signed itself is its own authority.
+    ///
+    /// # Errors
+    /// As [`Client::new`]; and if there is no certificate in `pem`.
+    pub fn trusting(url: &str, token: &str, pem: &[u8]) -> Result<Self, Error> {
+        Self::with_trust(url, token, Trust::only(pem)?)
+    }
+
+    fn with_trust(url: &str, token: &str, trust: Trust) -> Result<Self, Error> {
         let base = url.trim_end_matches('/').to_owned();
         let parsed = reqwest::Url::parse(&base).map_err(|error| Error::Config(format!("{url}: {error}")))?;
         if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() {
@@ -61,7 +75,8 @@ impl Client {
             // Fails only if another thread was faster, which is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        let http = reqwest::Client::builder()
+        let http = trust
+            .apply(reqwest::Client::builder())?
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
             // The server is usually on this machine, where a proxy of the environment would only be in the way.
@@ -71,7 +86,7 @@ impl Client {
             .build()
             .map_err(|error| Error::Config(format!("no HTTP client: {error}")))?;
         Ok(Self {
-            inner: Arc::new(Inner { http, base, token: token.to_owned(), next_id: AtomicU64::new(1) }),
+            inner: Arc::new(Inner { http, base, token: token.to_owned(), trust, next_id: AtomicU64::new(1) }),
         })
     }
 
@@ -79,6 +94,10 @@ impl Client {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.inner.base
+    }
+
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.inner.trust
     }
 
     pub(crate) fn token(&self) -> &str {

@@ -25,6 +25,7 @@ mod error;
 mod graphql;
 mod methods;
 mod subscribe;
+mod tls;
 
 pub use call::Client;
 pub use control::{

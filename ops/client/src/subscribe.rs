@@ -6,9 +6,13 @@ use std::{pin::Pin, time::Duration};
 use futures_util::{SinkExt, Stream, StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    WebSocketStream, client_async_with_config,
     tungstenite::{
         Message,
         client::IntoClientRequest,
@@ -29,7 +33,11 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(90);
 const MAX_MESSAGE_BYTES: usize = 8 << 20;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+/// A connection, encrypted or not.
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+type Socket = WebSocketStream<Box<dyn Wire>>;
 
 /// A message of the server.
 #[derive(Deserialize)]
@@ -41,7 +49,7 @@ struct Incoming {
 
 impl Client {
     /// Subscribes. Resuming after an end is the caller's: with the position of the last update as a variable nothing
-    /// is lost and nothing comes twice. Only `http` addresses.
+    /// is lost and nothing comes twice.
     ///
     /// # Errors
     /// As for a query; [`Error::Closed`] if the server turned the connection away.
@@ -69,10 +77,7 @@ impl Client {
 
     /// Connects, introduces itself and asks.
     async fn open(&self, payload: Value) -> Result<Socket, Error> {
-        let Some(address) = self.url().strip_prefix("http://") else {
-            return Err(Error::Config("subscriptions need an http address".to_owned()));
-        };
-        let url = format!("ws://{address}/graphql/ws");
+        let url = format!("{}/graphql/ws", self.url().replacen("http", "ws", 1));
         let mut request =
             url.as_str().into_client_request().map_err(|error| Error::Config(format!("{url}: {error}")))?;
         let headers = request.headers_mut();
@@ -84,7 +89,8 @@ impl Client {
         let config = WebSocketConfig::default()
             .max_message_size(Some(MAX_MESSAGE_BYTES))
             .max_frame_size(Some(MAX_MESSAGE_BYTES));
-        let (mut socket, _) = connect_async_with_config(request, Some(config), true)
+        let wire = self.wire().await?;
+        let (mut socket, _) = client_async_with_config(request, wire, Some(config))
             .await
             .map_err(|error| refused(error, &url))?;
 
@@ -103,6 +109,24 @@ impl Client {
         }
         send(&mut socket, &json!({ "id": "1", "type": "subscribe", "payload": payload }), &url).await?;
         Ok(socket)
+    }
+}
+
+impl Client {
+    /// A connection to the server.
+    async fn wire(&self) -> Result<Box<dyn Wire>, Error> {
+        let transport =
+            |source: std::io::Error| Error::Transport { url: self.url().to_owned(), source: source.into() };
+        let url = reqwest::Url::parse(self.url()).map_err(|error| Error::Config(error.to_string()))?;
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+            return Err(Error::Config(format!("{url} is no address")));
+        };
+        let socket = TcpStream::connect(format!("{host}:{port}")).await.map_err(transport)?;
+        socket.set_nodelay(true).map_err(transport)?;
+        if url.scheme() == "https" {
+            return Ok(Box::new(self.trust().connect(host, socket).await?));
+        }
+        Ok(Box::new(socket))
     }
 }
 

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use crate::{
     config::Config,
     data::Data,
-    http::{Gate, Readiness},
+    http::{Allowances, Gate, Readiness},
     resources::Directory,
     secrets::FileSecrets,
     world::{RandomIds, SystemClock},
@@ -62,7 +62,12 @@ struct Drainable {
 ///
 /// # Errors
 /// With a code and what to do about it, for what an operator can do something about.
-pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::Result<App> {
+pub(crate) async fn build(
+    config: &Config,
+    data: &Data,
+    gate: &Gate,
+    allowances: Allowances,
+) -> anyhow::Result<App> {
     // Fails when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     openclaw_sandbox::describe_metrics();
@@ -162,8 +167,9 @@ pub(crate) async fn build(config: &Config, data: &Data, gate: &Gate) -> anyhow::
     let (webhooks, deliver) = Webhooks::new(hooks, registered);
     carrying_out.spawn(deliver);
 
-    let rpc = Rpc::new(service.clone(), config.limits.rpc());
-    let router = rpc.router().merge(queries(log.clone(), views.clone(), clock, gate));
+    let door = Arc::new(allowances);
+    let rpc = Rpc::guarded(service.clone(), config.limits.rpc(), door.clone());
+    let router = rpc.router().merge(queries(log.clone(), views.clone(), clock, gate, door));
     let readiness = readiness(log.clone(), views);
     let parts = Drainable {
         log,
@@ -194,7 +200,13 @@ pub(crate) fn expression_worker() -> WorkerCommand {
     WorkerCommand { program: "/proc/self/exe".into(), arguments: vec!["evaluate-expressions".into()] }
 }
 
-fn queries(log: Arc<SledLog>, views: Views, clock: Arc<dyn Clock>, gate: &Gate) -> Router {
+fn queries(
+    log: Arc<SledLog>,
+    views: Views,
+    clock: Arc<dyn Clock>,
+    gate: &Gate,
+    door: Arc<Allowances>,
+) -> Router {
     let deps = openclaw_query::Deps {
         views,
         history: log,
@@ -207,7 +219,7 @@ fn queries(log: Arc<SledLog>, views: Views, clock: Arc<dyn Clock>, gate: &Gate) 
         let name = identity.actor().0.into_owned();
         Some(openclaw_query::Caller { name, grants: Arc::new(Grants::all()) })
     });
-    openclaw_query::router(deps, authenticate)
+    openclaw_query::guarded_router(deps, authenticate, door)
 }
 
 fn readiness(log: Arc<SledLog>, views: Views) -> Readiness {

@@ -22,7 +22,7 @@ use crate::{
     compose::{self, App},
     config::Config,
     data::Data,
-    http::{self, Drained, Gate, Names, Shell, Times},
+    http::{self, Allowances, Attempts, Drained, Gate, Names, Shell, Times, Tls, tls::Hangups},
     metrics,
     token::Token,
 };
@@ -61,12 +61,14 @@ impl Instance {
         let data = Data::create(&config.data)
             .with_context(|| format!("the data directory {} cannot be used", config.data.display()))?;
         let (token, token_is_new) = Token::load_or_create(data.path())?;
+        let tls = config.server.tls.as_ref().map(|tls| Tls::new(tls.files())).transpose()?;
         let bound = bind(config).await?;
         // There can be one recorder in a process, and tests start several servers.
         let recorder = metrics::install().ok();
         openclaw_gateway::rpc::metrics::describe();
         let gate = Gate::new(token.clone());
-        let app = compose::build(config, &data, &gate).await?;
+        let allowances = Allowances::new(config.limits.allowance());
+        let app = compose::build(config, &data, &gate, allowances).await?;
 
         let stopping = Arc::new(AtomicBool::new(false));
         let shell = Shell {
@@ -76,6 +78,8 @@ impl Instance {
                 &config.server.allowed_hosts,
                 &config.server.allowed_origins,
             )),
+            attempts: Attempts::new(config.limits.strangers()),
+            bodies: (config.limits.bodies_bytes, config.limits.body_bytes),
             body_time: config.server.body_time.0,
             metrics: recorder.clone(),
             readiness: Arc::clone(&app.readiness),
@@ -83,13 +87,14 @@ impl Instance {
         };
         let times = Times {
             max_connections: config.server.max_connections,
+            max_per_address: config.server.max_connections_per_address,
             header_time: config.server.header_time.0,
             write_time: config.server.write_time.0,
         };
         let router = shell.around(app.router.clone());
         let (stop, drain_time) = (CancellationToken::new(), config.server.drain_time.0);
         let mut serving = JoinSet::new();
-        serving.spawn(http::serve(bound.listener, router, times, stop.clone(), drain_time));
+        serving.spawn(http::serve(bound.listener, router, tls.clone(), times, stop.clone(), drain_time));
         let mut upkeep = JoinSet::new();
         if let Some(recorder) = recorder {
             upkeep.spawn(async move {
@@ -101,7 +106,11 @@ impl Instance {
                 }
             });
         }
-        let url = format!("http://{}:{}", bound.host, bound.address.port());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        if let Some(tls) = tls {
+            upkeep.spawn(tls.keep_fresh(Hangups::listen()));
+        }
+        let url = format!("{scheme}://{}:{}", bound.host, bound.address.port());
         Ok(Self { url, token, token_is_new, data, app, stopping, stop, drain_time, serving, upkeep })
     }
 
@@ -141,7 +150,7 @@ impl Instance {
     }
 }
 
-/// Listens where the configuration says, unless other machines could reach it and nobody has allowed that.
+/// Listens where the configuration says, unless what is said there could be read on the way.
 async fn bind(config: &Config) -> anyhow::Result<Bound> {
     let listen = &config.server.listen;
     let (host, _) = listen
@@ -151,10 +160,12 @@ async fn bind(config: &Config) -> anyhow::Result<Bound> {
         .await
         .with_context(|| format!("[OC-CFG-002] `server.listen`: {listen} is no address"))?
         .collect();
-    if !config.server.allow_remote && addresses.iter().any(|address| !address.ip().is_loopback()) {
+    let readable = config.server.tls.is_none() && !config.server.insecure_plaintext;
+    if readable && addresses.iter().any(|address| !address.ip().to_canonical().is_loopback()) {
         anyhow::bail!(
-            "[OC-CFG-003] {listen} can be reached from other machines, and the server speaks plain HTTP. Listen at \
-             127.0.0.1 behind something that speaks TLS, or allow this with --allow-remote or server.allow_remote"
+            "[OC-CFG-003] {listen} can be reached from other machines, and the server would speak plain HTTP. Give it a \
+             certificate with server.tls; or listen at 127.0.0.1 behind something that speaks TLS; or, if that is on \
+             another machine of a network you trust, say so with server.insecure_plaintext"
         );
     }
     let listener = TcpListener::bind(addresses.as_slice())

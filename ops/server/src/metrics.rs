@@ -9,6 +9,10 @@ const REQUESTS: &str = "openclaw_http_requests_total";
 const DURATION: &str = "openclaw_http_duration_seconds";
 const CONNECTIONS: &str = "openclaw_http_connections";
 const TURNED_AWAY: &str = "openclaw_http_turned_away_total";
+const WRONG_TOKENS: &str = "openclaw_http_wrong_tokens_total";
+const LIMITED: &str = "openclaw_http_limited_total";
+const BODIES: &str = "openclaw_http_bodies_bytes";
+const HANDSHAKES_FAILED: &str = "openclaw_http_handshakes_failed_total";
 const INFO: &str = "openclaw_info";
 
 /// How often the recorder must be told to fold its samples, or they pile up.
@@ -36,6 +40,14 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
         Unit::Count,
         "Connections that were turned away because there were too many"
     );
+    describe_counter!(WRONG_TOKENS, Unit::Count, "Wrong tokens that were shown");
+    describe_counter!(
+        LIMITED,
+        Unit::Count,
+        "Requests that were refused because one caller may not have more of `what`"
+    );
+    describe_gauge!(BODIES, Unit::Bytes, "Room that is taken for the bodies of requests");
+    describe_counter!(HANDSHAKES_FAILED, Unit::Count, "TLS handshakes that failed or took too long");
     describe_gauge!(INFO, Unit::Count, "1, with the version as label");
     gauge!(INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(handle)
@@ -52,6 +64,40 @@ pub(crate) fn answered(route: &str, method: &'static str, status: u16, took: Dur
 /// Counts a connection that was turned away.
 pub(crate) fn turned_away() {
     counter!(TURNED_AWAY).increment(1);
+}
+
+/// Counts a wrong token.
+pub(crate) fn wrong_token() {
+    counter!(WRONG_TOKENS).increment(1);
+}
+
+/// Counts a request that was refused because its caller may have no more of `what`.
+pub(crate) fn limited(what: &'static str) {
+    counter!(LIMITED, "what" => what).increment(1);
+}
+
+/// Room for a body, counted as taken while it lives.
+#[derive(Debug)]
+pub(crate) struct Room(usize);
+
+impl Room {
+    /// Counts it.
+    #[must_use]
+    pub(crate) fn taken(bytes: usize) -> Self {
+        gauge!(BODIES).increment(bytes as f64);
+        Self(bytes)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        gauge!(BODIES).decrement(self.0 as f64);
+    }
+}
+
+/// Counts a handshake that came to nothing.
+pub(crate) fn handshake_failed() {
+    counter!(HANDSHAKES_FAILED).increment(1);
 }
 
 /// A connection, counted as open while it lives.

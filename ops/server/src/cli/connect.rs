@@ -1,5 +1,7 @@
 //! Finding a server: the one that is named, the one that runs on the data directory, or one of our own.
 
+use std::path::PathBuf;
+
 use anyhow::Context as _;
 use openclaw_client::{Client, Error};
 
@@ -17,6 +19,9 @@ pub(super) struct Server {
     /// The server's token; without it the one in the data directory.
     #[arg(long, value_name = "TOKEN", env = "OPENCLAW_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// Trust the authorities of this PEM file alone, in place of the operating system's.
+    #[arg(long, value_name = "FILE", env = "OPENCLAW_CA")]
+    ca: Option<PathBuf>,
 }
 
 /// A server that can be talked to.
@@ -34,10 +39,10 @@ impl Server {
     pub(super) async fn find(&self, config: &Config) -> anyhow::Result<Option<Client>> {
         let data = Data::at(&config.data);
         if let Some(url) = &self.url {
-            return Ok(Some(Client::new(url, &self.token(&data)?)?));
+            return Ok(Some(self.client(url, &self.token(&data)?)?));
         }
         let Some(address) = data.announced() else { return Ok(None) };
-        let client = Client::new(&address.url, &self.token(&data)?)?;
+        let client = self.client(&address.url, &self.token(&data)?)?;
         match client.version().await {
             Ok(_) => Ok(Some(client)),
             // It was killed and could not take its announcement back.
@@ -66,9 +71,17 @@ impl Server {
         let mut config = config.clone();
         // Whatever is configured, this server is for us alone.
         config.server.listen = "127.0.0.1:0".into();
+        config.server.tls = None;
         let instance = Instance::start(&config).await?;
         let client = Client::new(instance.url(), instance.token().0.reveal())?;
         Ok(Connection { client, own: Some(instance) })
+    }
+
+    fn client(&self, url: &str, token: &str) -> anyhow::Result<Client> {
+        let Some(path) = &self.ca else { return Ok(Client::new(url, token)?) };
+        let pem = std::fs::read(path)
+            .with_context(|| format!("the authority {} cannot be read", path.display()))?;
+        Client::trusting(url, token, &pem).with_context(|| path.display().to_string())
     }
 
     fn token(&self, data: &Data) -> anyhow::Result<String> {

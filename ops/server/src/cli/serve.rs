@@ -1,6 +1,6 @@
 //! `openclaw serve`.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 
@@ -15,9 +15,15 @@ pub(super) struct Args {
     /// Address to listen at; port 0 takes a free one.
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// Listen even where other machines can reach it.
+    /// Speak TLS with this certificate, PEM with its chain.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// The certificate's private key, PEM, mode 0600.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+    /// Speak plain HTTP even where other machines can reach it, because something in front of it speaks TLS.
     #[arg(long)]
-    allow_remote: bool,
+    insecure_plaintext: bool,
     /// What may be reached although it is not on the public internet: this machine, private networks.
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', env = "OPENCLAW_ALLOW_PRIVATE_EGRESS")]
     allow_private_egress: Vec<String>,
@@ -32,8 +38,16 @@ pub(super) async fn serve(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(listen) = &args.listen {
         flags.push(Override::flag("--listen", "server.listen", listen));
     }
-    if args.allow_remote {
-        flags.push(Override::switch("--allow-remote", "server.allow_remote"));
+    if args.insecure_plaintext {
+        flags.push(Override::switch("--insecure-plaintext", "server.insecure_plaintext"));
+    }
+    for (flag, path, file) in [
+        ("--tls-certificate", "server.tls.certificate", &args.tls_certificate),
+        ("--tls-key", "server.tls.key", &args.tls_key),
+    ] {
+        if let Some(file) = file {
+            flags.push(Override::flag(flag, path, file.to_string_lossy()));
+        }
     }
     // An empty variable says nothing.
     let private: Vec<String> =
@@ -89,5 +103,5 @@ pub(super) async fn serve(args: Args) -> anyhow::Result<ExitCode> {
 
 /// A server that listens everywhere is reached at the loopback address by its own machine.
 fn for_this_machine(url: &str) -> String {
-    url.replacen("http://0.0.0.0:", "http://127.0.0.1:", 1).replacen("http://[::]:", "http://[::1]:", 1)
+    url.replacen("://0.0.0.0:", "://127.0.0.1:", 1).replacen("://[::]:", "://[::1]:", 1)
 }

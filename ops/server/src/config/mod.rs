@@ -14,6 +14,7 @@ mod sandbox;
 mod secrets;
 mod server;
 mod telemetry;
+mod tls;
 mod webhooks;
 mod workflows;
 
@@ -37,6 +38,7 @@ pub(crate) use sandbox::Sandbox;
 pub(crate) use secrets::Secrets;
 pub(crate) use server::Server;
 pub(crate) use telemetry::{LogFormat, Telemetry};
+pub(crate) use tls::Tls;
 pub(crate) use webhooks::Webhooks;
 pub(crate) use workflows::Workflows;
 
@@ -178,6 +180,7 @@ impl Config {
     fn check(&self) -> Result<(), Error> {
         let zero = [
             ("server.max_connections", self.server.max_connections as u64),
+            ("server.max_connections_per_address", self.server.max_connections_per_address as u64),
             ("server.header_time", self.server.header_time.0.as_millis() as u64),
             ("server.body_time", self.server.body_time.0.as_millis() as u64),
             ("log.segment_bytes", self.log.segment_bytes),
@@ -197,6 +200,10 @@ impl Config {
             ("limits.batch", self.limits.batch as u64),
             ("limits.in_flight", self.limits.in_flight as u64),
             ("limits.response_bytes", self.limits.response_bytes as u64),
+            ("limits.caller_in_flight", self.limits.caller_in_flight as u64),
+            ("limits.caller_sockets", self.limits.caller_sockets as u64),
+            ("limits.caller_operations", self.limits.caller_operations as u64),
+            ("limits.bodies_bytes", self.limits.bodies_bytes as u64),
             ("limits.socket_in_flight", self.limits.socket_in_flight as u64),
         ]
         .into_iter()

@@ -10,10 +10,10 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
     time::{Instant, Sleep, sleep},
 };
 
+use super::places::Place;
 use crate::metrics;
 
 /// A socket. The place lives as long as the socket does, through an upgrade to WebSocket as well.
@@ -22,12 +22,12 @@ pub(super) struct Connection {
     write_time: Duration,
     stalled: Pin<Box<Sleep>>,
     stalling: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
     _counted: metrics::Connection,
 }
 
 impl Connection {
-    pub(super) fn new(socket: TcpStream, write_time: Duration, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(socket: TcpStream, write_time: Duration, place: Place) -> Self {
         Self {
             socket,
             write_time,

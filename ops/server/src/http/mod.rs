@@ -1,19 +1,24 @@
 //! The shell around the application: who may come in, how long they may take, what is said about it.
 //!
-//! From the outside in: security headers and metrics, `Host` and `Origin`, time for the body, the token, the
-//! application. Invariant: everything but the probes is behind the token; a route that is added to the application
+//! From the outside in: security headers and metrics, `Host` and `Origin`, time for the body, what strangers may do,
+//! the token, room for the body, the application. Invariant: everything but the probes is behind the token; a route that is added to the application
 //! cannot be outside of it.
 
 mod admission;
+mod allowance;
 mod answer;
 mod auth;
 mod body;
 mod connection;
 mod observe;
+mod peer;
+mod places;
 mod probes;
+mod rate;
 mod serve;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tls;
 
 use std::sync::{
     Arc,
@@ -24,8 +29,11 @@ use axum::{Router, middleware, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 pub(crate) use admission::Names;
+pub(crate) use allowance::{Allowance, Allowances};
 pub(crate) use auth::Gate;
+pub(crate) use peer::{Attempts, Strangers};
 pub(crate) use serve::{Drained, Times, serve};
+pub(crate) use tls::Tls;
 
 /// Says why the application is not ready; nothing if it is.
 pub(crate) type Readiness = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
@@ -37,6 +45,10 @@ pub(crate) struct Shell {
     pub(crate) gate: Gate,
     /// The names that it answers to.
     pub(crate) names: Arc<Names>,
+    /// What strangers have tried.
+    pub(crate) attempts: Attempts,
+    /// Bytes of all bodies together, and of the largest one.
+    pub(crate) bodies: (usize, usize),
     /// Time for the body of a request.
     pub(crate) body_time: std::time::Duration,
     /// What `/metrics` shows.
@@ -55,11 +67,16 @@ impl Shell {
             .fallback(answer::not_found)
             .method_not_allowed_fallback(answer::method_not_allowed)
             .with_state(())
+            .layer(middleware::from_fn_with_state(
+                body::Room::new(self.bodies.0, self.bodies.1),
+                body::limit_room,
+            ))
             .layer(middleware::from_fn_with_state(self.gate.clone(), auth::require));
         Router::new()
             .route("/livez", get(probes::livez))
             .route("/readyz", get(probes::readyz))
             .merge(inside)
+            .layer(middleware::from_fn_with_state(self.attempts.clone(), peer::watch))
             .layer(middleware::from_fn_with_state(self.body_time, body::limit_time))
             .layer(middleware::from_fn_with_state(Arc::clone(&self.names), admission::check))
             .layer(middleware::from_fn(observe::observe))

@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 use crate::metrics;
 
+const NOTHING_OF_THE_DEVICE: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
+
 /// Sets the security headers and counts the answer.
 pub(super) async fn observe(request: Request, next: Next) -> Response {
     let since = Instant::now();
@@ -20,6 +22,9 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
+    headers.insert("permissions-policy", HeaderValue::from_static(NOTHING_OF_THE_DEVICE));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(
         "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",

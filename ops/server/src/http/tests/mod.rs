@@ -1,5 +1,8 @@
 //! The shell around a small application, over real sockets.
 
+mod door;
+mod tls;
+
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{
@@ -68,29 +71,47 @@ fn application() -> Router {
 }
 
 async fn start(max_connections: usize) -> Server {
+    start_with(max_connections, None, |_| {}).await
+}
+
+/// More than any test comes to without meaning to.
+const STRANGERS: Strangers = Strangers { rate: 10_000, failures: 10_000, hold: Duration::from_secs(60) };
+
+async fn start_with(max_connections: usize, tls: Option<Tls>, change: impl FnOnce(&mut Shell)) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let stopping = Arc::new(AtomicBool::new(false));
-    let shell = Shell {
+    let mut shell = Shell {
         gate: Gate::new(Token::new(SECRET)),
         names: Arc::new(Names::new(
             "127.0.0.1",
             &["box.example".to_owned(), "port.example:8443".to_owned()],
             &["https://app.example".to_owned()],
         )),
+        attempts: Attempts::new(STRANGERS),
+        bodies: (64 << 20, 1 << 20),
         body_time: Duration::from_millis(300),
         metrics: None,
         readiness: Arc::new(Vec::new),
         stopping: Arc::clone(&stopping),
     };
+    change(&mut shell);
     let times = Times {
         max_connections,
+        max_per_address: max_connections,
         header_time: Duration::from_millis(300),
         write_time: Duration::from_millis(300),
     };
     let stop = CancellationToken::new();
     let mut serving = JoinSet::new();
-    serving.spawn(serve(listener, shell.around(application()), times, stop.clone(), Duration::from_secs(5)));
+    serving.spawn(serve(
+        listener,
+        shell.around(application()),
+        tls,
+        times,
+        stop.clone(),
+        Duration::from_secs(5),
+    ));
     Server { address, stop, stopping, serving }
 }
 
@@ -254,8 +275,12 @@ async fn every_answer_carries_the_security_headers() {
             "content-security-policy: default-src 'none'",
             "cache-control: no-store",
             "referrer-policy: no-referrer",
+            "frame-ancestors 'none'",
+            "cross-origin-opener-policy: same-origin",
+            "cross-origin-resource-policy: same-origin",
         ] {
             assert!(answer.contains(header), "{path}: {header}: {answer}");
+            assert!(!answer.contains("unsafe-inline"), "{path}: {answer}");
         }
     }
 }
