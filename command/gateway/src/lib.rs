@@ -4,6 +4,7 @@ pub mod approvals;
 pub mod definitions;
 pub mod ends;
 pub mod metrics;
+pub mod policies;
 pub mod rpc;
 pub mod runs;
 pub mod sequencer;
@@ -12,5 +13,6 @@ pub mod webhooks;
 
 pub use definitions::Definitions;
 pub use ends::Ends;
+pub use policies::Policies;
 pub use sequencer::Sequencer;
 pub use service::Service;

@@ -18,6 +18,9 @@ pub type Performing<'a> = Pin<Box<dyn Future<Output = EffectOutcome> + Send + 'a
 /// A beginning under way.
 pub type Beginning<'a> = Pin<Box<dyn Future<Output = Option<EffectOutcome>> + Send + 'a>>;
 
+/// People being asked.
+pub type Permitting<'a> = Pin<Box<dyn Future<Output = Option<Result<(), WorkflowError>>> + Send + 'a>>;
+
 /// An inquiry under way.
 pub type Inquiring<'a> = Pin<Box<dyn Future<Output = Result<Option<Value>, WorkflowError>> + Send + 'a>>;
 
@@ -42,6 +45,24 @@ pub trait Effects: Send + Sync + 'static {
     /// By default it is performed.
     fn begin<'a>(&'a self, run: RunId, task: TaskId, intent: &'a Intent) -> Beginning<'a> {
         Box::pin(async move { Some(self.perform(run, task, intent, CancellationToken::new()).await) })
+    }
+
+    /// Asks people whether `intent` may be performed, as its verdict says, or finds them asked, and gives their decision
+    /// if it is there: the error of the task if they do not allow it. None while they have still to decide: ask again
+    /// when the approval has ended. Asking as often as one likes asks once.
+    ///
+    /// By default nobody can be asked, so nothing is allowed.
+    fn permit<'a>(&'a self, run: RunId, task: TaskId, intent: &'a Intent) -> Permitting<'a> {
+        let _ = (task, intent);
+        Box::pin(async move {
+            Some(Err(WorkflowError {
+                r#type: "https://serverlessworkflow.io/spec/1.0.0/errors/authorization".into(),
+                status: 403,
+                title: None,
+                detail: Some(format!("nobody can be asked about the effects of run {run}")),
+                instance: None,
+            }))
+        })
     }
 
     /// Asks what became of an effect whose class is `queryable`: its raw output if it happened, none if it did not. An

@@ -6,6 +6,6 @@ pub mod sandbox;
 pub mod secrets;
 
 pub use clock::{Clock, Ids};
-pub use effects::{Beginning, EffectOutcome, Effects, Inquiring, Performing};
+pub use effects::{Beginning, EffectOutcome, Effects, Inquiring, Performing, Permitting};
 pub use sandbox::Sandbox;
 pub use secrets::Secrets;

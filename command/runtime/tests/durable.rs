@@ -121,6 +121,7 @@ impl World {
             definitions: definitions.clone(),
             ends: ends.clone(),
             effects: effects.clone(),
+            policies: Arc::default(),
             evaluator: Arc::new(JqEvaluator::new(None, 1)),
             clock,
             ids: ids.clone(),
@@ -173,6 +174,7 @@ impl World {
             trigger: None,
             fork: None,
             resources: Default::default(),
+            data_labels: Default::default(),
         };
         self.sequencer.submit(self.submission(run, Command::Start(started))).await.unwrap();
         run

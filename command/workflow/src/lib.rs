@@ -7,6 +7,7 @@ pub mod expression;
 pub mod filter;
 pub mod graph;
 pub mod interest;
+pub mod policy;
 pub mod scenario;
 pub mod stepper;
 pub mod suggest;

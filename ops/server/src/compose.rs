@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use axum::Router;
 use openclaw_egress::Gate as EgressGate;
-use openclaw_gateway::{Definitions, Ends, Sequencer, Service, rpc::Rpc, service::Shown};
+use openclaw_gateway::{Definitions, Ends, Policies, Sequencer, Service, rpc::Rpc, service::Shown};
 use openclaw_log::{EventLog, Health};
 use openclaw_model::access::Grants;
 use openclaw_ports::{Clock, Secrets};
@@ -113,6 +113,7 @@ pub(crate) async fn build(
         Arc::new(FileSecrets::open(config.secrets.directory.clone(), config.given.secrets.clone())?);
     let service =
         Service::new(log.clone(), sequencer.clone(), definitions.clone(), ends.clone(), ids.clone(), shown);
+    let policies = Policies::load(&*log, open.policies()).await.context("the policies cannot be read")?;
     let service = Arc::new(service.with_secrets(secrets.clone()));
 
     let process = ProcessEffects::new(
@@ -142,6 +143,7 @@ pub(crate) async fn build(
         evaluator: Arc::new(JqEvaluator::new(Some(expression_worker()), config.runtime.expression_workers)),
         clock: clock.clone(),
         ids: ids.clone(),
+        policies,
         secrets: secrets.clone(),
         max_active_runs: config.runtime.max_active_runs,
         limits: stepper::Limits {

@@ -177,6 +177,7 @@ pub(crate) fn started(workflow: &str) -> RunEvent {
         trigger: None,
         fork: None,
         resources: Default::default(),
+        data_labels: Default::default(),
     })
 }
 

@@ -328,6 +328,7 @@ fn child() -> Work {
         input: json!({}),
         wait: true,
         close: Default::default(),
+        data_labels: Default::default(),
     }))
 }
 

@@ -166,6 +166,14 @@ fn tell(event: RunEvent) -> Told {
         RunEvent::EffectRedispatched(event) => {
             Told { note: Some(format!("dispatch {}", event.dispatch)), ..of(event.task) }
         }
+        RunEvent::EffectPermitted(event) => of(event.task),
+        RunEvent::EffectJudged(event) => {
+            Told { note: Some(event.verdict.action.as_str().to_owned()), ..of(event.task) }
+        }
+        RunEvent::DataLabelled(event) => {
+            let labels: Vec<&str> = event.labels.iter().map(String::as_str).collect();
+            Told { note: Some(format!("labels {}", labels.join(", "))), ..of(event.task) }
+        }
         RunEvent::EffectUnknown(event) => of(event.task),
         RunEvent::EffectReconciled(event) => {
             let error = match event.resolution {

@@ -182,7 +182,9 @@ pub(crate) struct Wanted {
 }
 
 const TASK_KIND: &str = "CASE status \
-    WHEN 'waiting' THEN CASE WHEN effect_kind = 'approval' THEN 'approval' WHEN kind = 'wait' THEN 'timer' \
+    WHEN 'waiting' THEN CASE \
+        WHEN effect_kind = 'approval' OR (effect IS NOT NULL AND dispatches = 0) THEN 'approval' \
+        WHEN kind = 'wait' THEN 'timer' \
         WHEN kind = 'try' THEN 'backoff' ELSE 'event' END \
     WHEN 'suspended' THEN CASE WHEN effect = 'unknown' THEN 'unknown_effect' ELSE 'held' END \
     ELSE CASE WHEN effect_kind = 'run' THEN 'child' ELSE 'effect' END END";

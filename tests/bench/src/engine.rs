@@ -77,6 +77,7 @@ impl Engine {
             definitions: Arc::clone(&definitions),
             ends: Arc::clone(&ends),
             effects: Arc::new(Nothing),
+            policies: Arc::default(),
             evaluator: Arc::new(Local::new()),
             clock,
             ids: Arc::clone(&ids),
@@ -128,6 +129,7 @@ impl Engine {
             trigger: None,
             fork: None,
             resources: Default::default(),
+            data_labels: Default::default(),
         });
         self.submit(StreamId::run(run), start, Some(run.0)).await?;
         ended.wait_for(|ended| *ended).await.context("the runtime is gone")?;

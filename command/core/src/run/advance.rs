@@ -5,7 +5,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 
 use openclaw_model::{TaskId, Version, event::run::RunEvent};
 
-use super::{Rejection, State};
+use super::{Phase, Rejection, State};
 
 pub(super) fn decide(state: &State, from: Version, events: &[RunEvent]) -> Result<Vec<RunEvent>, Rejection> {
     state.open()?;
@@ -47,6 +47,9 @@ fn check(state: &State, events: &[RunEvent]) -> Result<(), Rejection> {
                 RunEvent::ErrorCaught(data) => open.contains(&data.task),
                 RunEvent::EffectRedispatched(data) => open.contains(&data.task),
                 RunEvent::EffectUnknown(data) => open.contains(&data.task),
+                RunEvent::EffectPermitted(data) => open.contains(&data.task) && asks(state, data.task),
+                RunEvent::EffectJudged(data) => open.contains(&data.task) && asks(state, data.task),
+                RunEvent::DataLabelled(data) => open.contains(&data.task),
                 RunEvent::EventEmitted(data) => open.contains(&data.task),
                 RunEvent::TaskHeld(data) => open.contains(&data.task),
                 RunEvent::EventConsumed(data) => open.contains(&data.task),
@@ -73,6 +76,11 @@ fn check(state: &State, events: &[RunEvent]) -> Result<(), Rejection> {
     Ok(())
 }
 
+/// Whether people are asked about the effect of `task`.
+fn asks(state: &State, task: TaskId) -> bool {
+    matches!(state.tasks.get(&task).map(|open| &open.phase), Some(Phase::Effect { dispatch: 0, .. }))
+}
+
 /// The task an event is about; ordinal 0 for the run itself.
 fn subject(event: &RunEvent) -> TaskId {
     match event {
@@ -85,6 +93,9 @@ fn subject(event: &RunEvent) -> TaskId {
         RunEvent::ErrorCaught(data) => data.task,
         RunEvent::EffectRedispatched(data) => data.task,
         RunEvent::EffectUnknown(data) => data.task,
+        RunEvent::EffectPermitted(data) => data.task,
+        RunEvent::EffectJudged(data) => data.task,
+        RunEvent::DataLabelled(data) => data.task,
         RunEvent::EventEmitted(data) => data.task,
         RunEvent::EffectReconciled(data) => data.task,
         RunEvent::TaskHeld(data) => data.task,

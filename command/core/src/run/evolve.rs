@@ -4,9 +4,12 @@ use alloc::{boxed::Box, sync::Arc, vec};
 
 use openclaw_model::{
     TaskId, Timestamp, Version,
-    event::run::{
-        EventConsumed, Flow, Origin, Resolution, RunEvent, RunRetried, TaskHeld, TaskKind, TaskSkipped,
-        TaskStarted, Work, WorkflowError,
+    event::{
+        policy::Action,
+        run::{
+            EventConsumed, Flow, Origin, Resolution, RunEvent, RunRetried, TaskHeld, TaskKind, TaskSkipped,
+            TaskStarted, Work, WorkflowError,
+        },
     },
 };
 use serde_json::Value;
@@ -19,6 +22,7 @@ impl State {
     /// Folds an event in.
     pub(super) fn apply(&mut self, event: &RunEvent, version: Version, at: Timestamp) {
         self.version = version;
+        self.reached.apply(event);
         match event {
             RunEvent::Started(data) => {
                 self.workflow = Some(data.workflow.clone());
@@ -30,6 +34,7 @@ impl State {
                 self.concurrency = data.concurrency.clone();
                 self.not_before = data.not_before;
                 self.fork = data.fork.clone();
+                self.tags = Arc::new(data.labels.clone());
             }
             RunEvent::Running(data) => {
                 self.input = Some(Arc::new(data.input.clone()));
@@ -68,6 +73,17 @@ impl State {
                     *unknown = false;
                 }
             }
+            RunEvent::EffectPermitted(data) => {
+                if let Some(Phase::Effect { dispatch, .. }) = self.phase_mut(data.task) {
+                    *dispatch = 1;
+                }
+            }
+            RunEvent::EffectJudged(data) => {
+                if let Some(Phase::Effect { intent, .. }) = self.phase_mut(data.task) {
+                    Arc::make_mut(intent).verdict = Some(data.verdict.clone());
+                }
+            }
+            RunEvent::DataLabelled(_) => {}
             RunEvent::EffectUnknown(data) => {
                 if let Some(Phase::Effect { unknown, .. }) = self.phase_mut(data.task) {
                     *unknown = true;
@@ -312,7 +328,13 @@ impl State {
                 Phase::Listening(Box::new(Listening { interests: interests.clone(), ..Listening::default() }))
             }
             Work::Effect(intent) => {
-                Phase::Effect { intent: Arc::new(intent.clone()), dispatch: 1, unknown: false }
+                // What people are asked about first has not been dispatched.
+                let asks = intent.verdict.as_ref().is_some_and(|verdict| verdict.action == Action::Ask);
+                Phase::Effect {
+                    intent: Arc::new(intent.clone()),
+                    dispatch: u32::from(!asks),
+                    unknown: false,
+                }
             }
         };
         let task = Task {

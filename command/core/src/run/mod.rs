@@ -5,6 +5,7 @@ mod advance;
 mod cancel;
 mod evolve;
 mod fork;
+mod labels;
 mod pause;
 mod pending;
 mod reconcile;
@@ -21,6 +22,7 @@ use openclaw_model::{
 };
 use serde_json::Value;
 
+pub use labels::{Labels, Reached};
 pub use pending::{Pending, pending};
 pub use state::{
     Again, BeforeFault, CANCELLED, Cancel, End, Ended, Listening, Paused, Phase, Scope, Signal, State,

@@ -17,7 +17,7 @@ pub enum Pending {
         task: TaskId,
         /// What.
         intent: Arc<Intent>,
-        /// How often it was dispatched.
+        /// How often it was dispatched; not yet if people are to be asked first whether it may be.
         dispatch: u32,
     },
     /// The run wants to be stepped again at that time.

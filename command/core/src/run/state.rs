@@ -19,6 +19,8 @@ use openclaw_model::{
 };
 use serde_json::Value;
 
+use super::Reached;
+
 /// Status of a run, as the specification names them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Status {
@@ -118,6 +120,10 @@ pub struct State {
     pub cancel: Option<Cancel>,
     /// How it was before the error that is going up, for a retry.
     pub before_fault: Option<Box<BeforeFault>>,
+    /// Texts to find it by; policies see them.
+    pub tags: Arc<BTreeMap<String, String>>,
+    /// Labels of the data that has reached it.
+    pub reached: Reached,
     /// Its end, once it has one.
     pub end: Option<End>,
 }
@@ -262,7 +268,7 @@ pub enum Phase {
     Effect {
         /// What was intended.
         intent: Arc<Intent>,
-        /// How often it was dispatched.
+        /// How often it was dispatched; not yet while people are asked whether it may be.
         dispatch: u32,
         /// Whether nobody knows what became of it.
         unknown: bool,
@@ -378,8 +384,10 @@ impl State {
                 Phase::Effect { unknown: true, .. } | Phase::Held { .. } => return Status::Suspended,
                 Phase::Timer { .. } | Phase::BackingOff { .. } => waiting = true,
                 Phase::Listening(_) if task.scope.open == 0 => waiting = true,
-                Phase::Effect { intent, .. } if matches!(intent.request, Request::Approval(_)) => {
-                    waiting = true
+                Phase::Effect { intent, dispatch, .. }
+                    if *dispatch == 0 || matches!(intent.request, Request::Approval(_)) =>
+                {
+                    waiting = true;
                 }
                 Phase::Effect { .. } => busy = true,
                 _ => {}

@@ -79,6 +79,8 @@ impl<L: EventLog> Service<L> {
             resources,
             input: params.input.clone().unwrap_or(started.input),
             labels: started.labels,
+            // What has reached the other run has reached this one.
+            data_labels: started.data_labels,
             priority: started.priority,
             concurrency: started.concurrency,
             fork: Some(fork),

@@ -22,7 +22,7 @@ use openclaw_model::{
     event::run::{GrpcRequest, HttpRequest, Intent, OpenApiRequest, ProcessRequest, Request, WorkflowError},
 };
 use openclaw_ports::{
-    Beginning, EffectOutcome, Effects, Inquiring, Performing, Secrets, secrets::has_handle,
+    Beginning, EffectOutcome, Effects, Inquiring, Performing, Permitting, Secrets, secrets::has_handle,
 };
 use openclaw_workflow::error;
 use serde_json::Value;
@@ -190,6 +190,12 @@ impl<L: EventLog> Effects for RuntimeEffects<L> {
                 _ => return Some(self.perform(run, task, intent, CancellationToken::new()).await),
             };
             begun.unwrap_or_else(|error| Some(Err(error)))
+        })
+    }
+
+    fn permit<'a>(&'a self, run: RunId, task: TaskId, intent: &'a Intent) -> Permitting<'a> {
+        Box::pin(async move {
+            approval::permit(&*self.own.log, &self.own.sequencer, run, task, intent).await.transpose()
         })
     }
 

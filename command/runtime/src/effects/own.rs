@@ -87,6 +87,7 @@ impl<L: EventLog> OwnEffects<L> {
             })?;
         let started = RunStarted {
             parent: Some(ParentTask { run: parent, task, close: request.close }),
+            data_labels: request.data_labels.clone(),
             ..RunStarted::new(workflow, request.input.clone())
         };
         let id = keyed_command(&Actor::RUNTIME, &format!("start/{}", request.run));

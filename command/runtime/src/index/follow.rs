@@ -11,8 +11,8 @@ use openclaw_log::EventLog;
 use openclaw_model::{
     Event, Position, Recorded, RunId, StreamId, StreamKind, TaskId, Timestamp, Version,
     event::{
-        PublishedEvent, RunEvent, WorkflowEvent,
-        run::{Origin, RunStarted, Work},
+        PolicyEvent, PublishedEvent, RunEvent, WorkflowEvent,
+        run::{Concurrency, Intent, Origin, RunStarted, Work},
     },
 };
 
@@ -29,10 +29,24 @@ pub(super) struct Place {
     pub(super) at: Timestamp,
 }
 
+/// Whether people are asked about an effect first.
+fn asks(intent: &Intent) -> bool {
+    intent.verdict.as_ref().is_some_and(|verdict| verdict.ask.is_some())
+}
+
+/// The bound on runs of a key, which counts within a namespace.
+fn within(namespace: &str, bound: Option<&Concurrency>) -> Option<Concurrency> {
+    bound.map(|bound| Concurrency { key: namespace::qualify(namespace, &bound.key), limit: bound.limit })
+}
+
 /// Whether a stored `run.task_started` is worth reading: only few kinds of work concern the index.
 fn concerns(data: &[u8]) -> bool {
     const KEY: &[u8] = b"\"type\":\"";
     const KINDS: [&[u8]; 3] = [b"listen\"", b"run\"", b"approval\""];
+    const ASKS: &[u8] = b"\"action\":\"ask\"";
+    if data.windows(ASKS.len()).any(|window| window == ASKS) {
+        return true;
+    }
     let keys = data.windows(KEY.len()).enumerate().filter(|(_, window)| *window == KEY);
     keys.map(|(at, _)| &data[at + KEY.len()..]).any(|kind| KINDS.iter().any(|known| kind.starts_with(known)))
 }
@@ -123,13 +137,18 @@ impl OpenRuns {
                 self.owe(Owed::Settle { workflow: stream.name().to_owned() });
             }
             Event::Published(_) => {}
+            Event::Policy(PolicyEvent::Changed(_)) => {
+                self.known.policies.insert(stream.name().to_owned());
+            }
+            Event::Policy(PolicyEvent::Removed(_)) => {
+                self.known.policies.remove(stream.name());
+            }
             Event::Session(_)
             | Event::Webhook(_)
             | Event::Token(_)
             | Event::User(_)
             | Event::Credential(_)
             | Event::Vault(_)
-            | Event::Policy(_)
             | Event::Egress(_)
             | Event::Audit(_) => {}
         }
@@ -169,12 +188,27 @@ impl OpenRuns {
                     self.listen(run, data.task, listening);
                 }
                 Work::Effect(intent) => {
-                    if let Some(own) = Own::of(&intent.request) {
+                    if let Some(own) = Own::of(intent) {
                         self.depend(run, data.task, own);
+                    }
+                    if asks(intent)
+                        && let Some(own) = Own::of_request(&intent.request)
+                        && let Some(open) = self.known.runs.get_mut(&run)
+                    {
+                        open.more_mut().permitted.insert(data.task, own);
                     }
                 }
                 _ => {}
             },
+            RunEvent::EffectPermitted(data) => {
+                // The question is answered; from here on the task may wait for a child.
+                let open = self.known.runs.get_mut(&run);
+                let next = open.and_then(|open| open.more.as_deref_mut()?.permitted.remove(&data.task));
+                self.task_gone(run, data.task, false);
+                if let Some(own) = next {
+                    self.depend(run, data.task, own);
+                }
+            }
             RunEvent::TaskCompleted(data) => self.task_gone(run, data.task, false),
             RunEvent::TaskFaulted(data) => self.task_gone(run, data.task, true),
             RunEvent::TaskCancelled(data) => self.task_gone(run, data.task, true),
@@ -301,8 +335,13 @@ impl OpenRuns {
                     };
                     more.listening.insert(*task, listening);
                 }
-                Phase::Effect { intent, .. } => {
-                    if let Some(own) = Own::of(&intent.request) {
+                Phase::Effect { intent, dispatch, .. } => {
+                    let asked = *dispatch == 0;
+                    let own = if asked { Own::of(intent) } else { Own::of_request(&intent.request) };
+                    if asked && let Some(own) = Own::of_request(&intent.request) {
+                        more.permitted.insert(*task, own);
+                    }
+                    if let Some(own) = own {
                         if let Own::Approval { approval } = own {
                             // It is asked for again.
                             self.known.owed.retain(|owed| !owed.voids(approval));

@@ -57,6 +57,9 @@ struct Known {
     /// By `namespace/name`.
     schedules: BTreeMap<String, Scheduled>,
     owed: BTreeSet<Owed>,
+    /// Namespaces that have a policy.
+    #[serde(default)]
+    policies: BTreeSet<String>,
 }
 
 /// What follows from what is known.
@@ -241,6 +244,11 @@ impl OpenRuns {
             None => false,
         };
         more.own.iter().filter(|(_, own)| goes_on(own)).map(|(task, _)| *task).collect()
+    }
+
+    /// Namespaces that have a policy.
+    pub fn policies(&self) -> impl Iterator<Item = &str> {
+        self.known.policies.iter().map(String::as_str)
     }
 
     /// The events that `run` has not dealt with, in log order.

@@ -51,6 +51,7 @@ impl OpenRuns {
         };
         let listening = more.listening.remove(&task);
         let own = more.own.remove(&task);
+        more.permitted.remove(&task);
         if let Some(listening) = listening {
             self.derived.listeners.remove((run, task), &listening.interests);
         }

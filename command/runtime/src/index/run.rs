@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use openclaw_model::{
     ApprovalId, Position, RunId, TaskId, Timestamp, Version,
-    event::run::{Concurrency, Interest, ParentClose, ParentTask, Request},
+    event::run::{Concurrency, Intent, Interest, ParentClose, ParentTask, Request},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -67,6 +67,9 @@ pub(crate) struct More {
     /// Tasks whose effects go on in other streams of this server.
     #[serde(default, skip_serializing_if = "Small::is_empty")]
     pub(crate) own: Small<TaskId, Own>,
+    /// What effects set going in other streams once people have allowed them.
+    #[serde(default, skip_serializing_if = "Small::is_empty")]
+    pub(crate) permitted: Small<TaskId, Own>,
     /// Events that it has not taken in or passed over yet, in log order.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     pub(crate) deliveries: VecDeque<Delivery>,
@@ -104,8 +107,16 @@ pub(crate) enum Own {
 }
 
 impl Own {
-    /// What `request` sets going, if that is in another stream.
-    pub(crate) const fn of(request: &Request) -> Option<Self> {
+    /// What an intent sets going, if that is in another stream: first the question that a policy wants to be asked.
+    pub(crate) fn of(intent: &Intent) -> Option<Self> {
+        match intent.verdict.as_ref().and_then(|verdict| verdict.ask.as_ref()) {
+            Some(request) => Some(Self::Approval { approval: request.approval }),
+            None => Self::of_request(&intent.request),
+        }
+    }
+
+    /// What a request sets going that people are not, or no more, asked about.
+    pub(crate) const fn of_request(request: &Request) -> Option<Self> {
         match request {
             Request::Run(child) => Some(Self::Child { run: child.run, wait: child.wait, close: child.close }),
             Request::Approval(request) => Some(Self::Approval { approval: request.approval }),
@@ -169,6 +180,7 @@ impl OpenRun {
                 && !more.paused
                 && more.listening.is_empty()
                 && more.own.is_empty()
+                && more.permitted.is_empty()
                 && more.deliveries.is_empty()
         };
         if self.more.as_deref().is_some_and(idle) {

@@ -66,6 +66,7 @@ fn calls(child: RunId, close: ParentClose) -> Work {
         input: Value::Null,
         wait: true,
         close,
+        data_labels: Default::default(),
     };
     Work::Effect(Intent {
         key: "k".into(),

@@ -7,7 +7,10 @@ mod events;
 mod timetable;
 
 use futures_util::StreamExt;
-use openclaw_core::{run, schedule::Command};
+use openclaw_core::{
+    run::{self, Labels},
+    schedule::Command,
+};
 use openclaw_gateway::{
     definitions::Missing,
     sequencer::{self, Refused, Submission},
@@ -145,7 +148,10 @@ pub(crate) async fn start<L: EventLog>(
         Some(_) if active.input.is_null() => json!({}),
         Some(_) => active.input,
     };
+    // What it is made of came from outside, if events started it.
+    let labels = if due.is_none() { Labels::UNTRUSTED.and(Labels::MESSAGE) } else { Labels::NONE };
     let started = RunStarted {
+        data_labels: labels.to_set(),
         trigger: Some(Trigger { schedule: name.to_owned(), due }),
         ..RunStarted::new(reference, input)
     };

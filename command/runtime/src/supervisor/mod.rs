@@ -13,7 +13,7 @@ use std::{
 };
 
 use openclaw_gateway::{
-    Definitions, Ends, Sequencer,
+    Definitions, Ends, Policies, Sequencer,
     sequencer::{Commit, Commits},
 };
 use openclaw_log::EventLog;
@@ -58,6 +58,8 @@ pub struct Parts<L> {
     pub ids: Arc<dyn Ids>,
     /// What `$secrets` looks like.
     pub secrets: Arc<dyn Secrets>,
+    /// The policies in force.
+    pub policies: Arc<Policies>,
     /// Bounds on a run.
     pub limits: Limits,
     /// The most runs that have a worker at a time; the others wait for one, the highest priority first.
@@ -275,6 +277,7 @@ impl<L: EventLog> Supervisor<L> {
         if let Err(refused) = self.open.follow(&*self.parts.log, commit).await {
             tracing::error!(stream = %commit.stream, %refused, "a commit could not be followed; its runs wait for the next start");
         }
+        self.parts.policies.follow(commit);
         self.parts.ends.tell(commit);
         for event in commit.events.iter() {
             if let Event::Run(event) = event {

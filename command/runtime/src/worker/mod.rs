@@ -299,6 +299,7 @@ impl<L: EventLog> Worker<L> {
             now: self.parts.clock.now(),
             evaluator: &*self.parts.evaluator,
             ids: &|| self.parts.ids.next(),
+            policies: &self.parts.policies.now(),
             secrets: &|name| self.parts.secrets.shape(name),
             limits,
         };

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use openclaw_core::run::{Pending, State, pending};
+use openclaw_core::run::{Labels, Pending, State, pending};
+use openclaw_gateway::runs;
 use openclaw_log::EventLog;
 use openclaw_model::{
     TaskId, Timestamp,
     event::run::{Intent, Request, WorkflowError},
 };
 use openclaw_ports::EffectOutcome;
-use openclaw_workflow::{error, stepper::Stimulus};
+use openclaw_workflow::{
+    error,
+    stepper::{self, Stimulus},
+};
 use serde_json::Value;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +37,10 @@ pub(super) struct Performing {
 pub(super) enum Done {
     /// It has ended.
     Outcome(EffectOutcome),
+    /// The child run has ended, to which data with these labels had come.
+    Child(EffectOutcome, Labels),
+    /// People allow it.
+    Permitted,
     /// It goes on elsewhere.
     Elsewhere,
     /// What asking about it gave.
@@ -65,10 +73,10 @@ impl<L: EventLog> Worker<L> {
         let mut next = None;
         for work in pending(state) {
             match work {
-                Pending::Effect { task, intent, .. } => {
+                Pending::Effect { task, intent, dispatch } => {
                     let begun = self.performing.contains_key(&task) || self.elsewhere.contains(&task);
                     if stage == Stage::Running && !begun {
-                        self.perform(task, intent);
+                        if dispatch == 0 { self.ask(task, intent) } else { self.perform(task, intent) }
                     }
                 }
                 Pending::Timer { due } => next = Some(due),
@@ -79,8 +87,25 @@ impl<L: EventLog> Worker<L> {
         next
     }
 
+    /// Asks people about an effect that a policy wants them to decide about.
+    fn ask(&mut self, task: TaskId, intent: Arc<Intent>) {
+        let (effects, run) = (self.parts.effects.clone(), self.run);
+        metrics::effect_started();
+        let abort = self.outcomes.spawn(async move {
+            let done = match effects.permit(run, task, &intent).await {
+                Some(Ok(())) => Done::Permitted,
+                Some(Err(refused)) => Done::Outcome(Err(refused)),
+                None => Done::Elsewhere,
+            };
+            (task, done)
+        });
+        let cancel = CancellationToken::new();
+        self.performing.insert(task, Performing { cancel, abort, own: true, stays: false, again: false });
+    }
+
     fn perform(&mut self, task: TaskId, intent: Arc<Intent>) {
         let effects = self.parts.effects.clone();
+        let log = self.parts.log.clone();
         let cancel = CancellationToken::new();
         let own = matches!(intent.request, Request::Run(_) | Request::Command(_) | Request::Approval(_));
         let stays = matches!(intent.request, Request::Container(_));
@@ -95,8 +120,21 @@ impl<L: EventLog> Worker<L> {
                 };
                 return (task, Done::Answer(answer));
             }
-            let done = match intent.request {
-                Request::Run(_) | Request::Approval(_) => {
+            // The stepper lets no such effect come to be pending.
+            if let Some(denied) = stepper::denied(&intent) {
+                return (task, Done::Outcome(Err(denied)));
+            }
+            let done = match &intent.request {
+                Request::Run(child) => match effects.begin(run, task, &intent).await {
+                    // What it gives back is made of what it has read.
+                    Some(outcome) if child.wait => match runs::fold(&*log, child.run).await {
+                        Ok(folded) => Done::Child(outcome, folded.state.reached.labels()),
+                        Err(unreadable) => Done::Outcome(Err(error::runtime(unreadable.to_string()))),
+                    },
+                    Some(outcome) => Done::Outcome(outcome),
+                    None => Done::Elsewhere,
+                },
+                Request::Approval(_) => {
                     effects.begin(run, task, &intent).await.map_or(Done::Elsewhere, Done::Outcome)
                 }
                 _ => Done::Outcome(effects.perform(run, task, &intent, token).await),
@@ -128,6 +166,8 @@ impl<L: EventLog> Worker<L> {
         let performing = self.performing.remove(&task)?;
         match done {
             Done::Outcome(outcome) => Some(Stimulus::Outcome { task, outcome }),
+            Done::Child(outcome, labels) => Some(Stimulus::Child { task, outcome, labels }),
+            Done::Permitted => Some(Stimulus::Permitted { task }),
             Done::Answer(answer) => Some(Stimulus::Asked { task, answer }),
             // It is tended again at once.
             Done::Elsewhere if performing.again => Some(Stimulus::None),

@@ -144,6 +144,7 @@ impl World {
             definitions: definitions.clone(),
             ends: ends.clone(),
             effects: Arc::new(Routed { port: outside.port.clone(), own }),
+            policies: Arc::default(),
             evaluator: Arc::new(JqEvaluator::new(None, 1)),
             clock,
             ids,

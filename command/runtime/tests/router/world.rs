@@ -216,6 +216,7 @@ impl World {
             definitions: definitions.clone(),
             ends,
             effects: Arc::new(Routed { outdoors: outside.outdoors.clone(), own }),
+            policies: Arc::default(),
             evaluator: Arc::new(JqEvaluator::new(None, 1)),
             clock,
             ids,

@@ -149,7 +149,7 @@ impl<'d> Reader<'d> {
         VARIABLES.contains(&name) || self.variables.iter().any(|variable| variable == name)
     }
 
-    fn parse_error(&mut self, path: &str, error: &ParseError) {
+    pub(crate) fn parse_error(&mut self, path: &str, error: &ParseError) {
         let code = match error.kind {
             ParseErrorKind::Syntax => code::EXPRESSION,
             ParseErrorKind::Function => code::FUNCTION,

@@ -22,9 +22,9 @@ mod listen;
 mod locate;
 mod metadata;
 mod model;
-mod problem;
+pub(crate) mod problem;
 mod process;
-mod reader;
+pub(crate) mod reader;
 mod resource;
 mod reuse;
 mod schedule;
@@ -36,7 +36,11 @@ mod text;
 
 use serde_json::Value;
 
-pub(crate) use self::{check::scenario_problem, locate::locate, text::typed as read_typed};
+pub(crate) use self::{
+    check::scenario_problem,
+    locate::locate,
+    text::{check_depth, parse, typed as read_typed},
+};
 
 pub use self::{
     calls::{

@@ -66,7 +66,7 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 /// The codes.
-pub(super) mod code {
+pub(crate) mod code {
     /// The text is larger than allowed.
     pub(crate) const TOO_LONG: &str = "OC-WF-001";
     /// The text is no YAML or JSON.

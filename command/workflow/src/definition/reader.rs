@@ -15,75 +15,75 @@ use crate::suggest;
 
 /// A place in the document.
 #[derive(Clone, Debug)]
-pub(super) struct Node<'d> {
-    pub(super) value: &'d Value,
-    pub(super) path: String,
+pub(crate) struct Node<'d> {
+    pub(crate) value: &'d Value,
+    pub(crate) path: String,
 }
 
 impl<'d> Node<'d> {
     /// The place `key` below this one.
-    pub(super) fn child(&self, key: &str, value: &'d Value) -> Self {
+    pub(crate) fn child(&self, key: &str, value: &'d Value) -> Self {
         Self { value, path: join(&self.path, key) }
     }
 
     /// The items of an array; none if it is something else.
-    pub(super) fn items(&self) -> Option<Vec<Self>> {
+    pub(crate) fn items(&self) -> Option<Vec<Self>> {
         let items = self.value.as_array()?;
         Some(items.iter().enumerate().map(|(index, item)| self.child(&index.to_string(), item)).collect())
     }
 }
 
 /// The JSON pointer `path` and one more step.
-pub(super) fn join(path: &str, key: &str) -> String {
+pub(crate) fn join(path: &str, key: &str) -> String {
     let key = key.replace('~', "~0").replace('/', "~1");
     format!("{path}/{key}")
 }
 
 /// An object of the document whose fields are known.
-pub(super) struct Fields<'d> {
-    pub(super) path: String,
+pub(crate) struct Fields<'d> {
+    pub(crate) path: String,
     map: &'d Map<String, Value>,
 }
 
 impl<'d> Fields<'d> {
     /// The field `name`, if it is there.
-    pub(super) fn get(&self, name: &str) -> Option<Node<'d>> {
+    pub(crate) fn get(&self, name: &str) -> Option<Node<'d>> {
         self.map.get(name).map(|value| Node { value, path: join(&self.path, name) })
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.map.contains_key(name)
     }
 }
 
 /// The state of one reading.
-pub(super) struct Reader<'d> {
+pub(crate) struct Reader<'d> {
     /// The whole document.
-    pub(super) root: &'d Value,
+    pub(crate) root: &'d Value,
     /// Whether texts without `${ }` are expressions too.
-    pub(super) loose: bool,
+    pub(crate) loose: bool,
     /// Variables of loops and caught errors around the place.
-    pub(super) variables: Vec<String>,
+    pub(crate) variables: Vec<String>,
     /// Functions that are being read, to find those that call themselves.
-    pub(super) functions: Vec<String>,
+    pub(crate) functions: Vec<String>,
     /// Whether calls of functions are left alone, while functions are checked one by one.
-    pub(super) shallow: bool,
+    pub(crate) shallow: bool,
     /// Whether extensions are left alone, while tasks of extensions are read.
-    pub(super) plain: bool,
+    pub(crate) plain: bool,
     /// Where the texts of files come from.
-    pub(super) resources: &'d dyn Resources,
+    pub(crate) resources: &'d dyn Resources,
     /// Texts of the files that were read, by their URI.
-    pub(super) texts: BTreeMap<String, String>,
+    pub(crate) texts: BTreeMap<String, String>,
     /// Tasks that may still be read.
-    pub(super) tasks_left: usize,
+    pub(crate) tasks_left: usize,
     /// Bytes of task definitions that may still be kept.
-    pub(super) bytes_left: usize,
+    pub(crate) bytes_left: usize,
     exhausted: bool,
     problems: Vec<Problem>,
 }
 
 impl<'d> Reader<'d> {
-    pub(super) fn new(root: &'d Value, resources: &'d dyn Resources, tasks: usize, bytes: usize) -> Self {
+    pub(crate) fn new(root: &'d Value, resources: &'d dyn Resources, tasks: usize, bytes: usize) -> Self {
         Self {
             root,
             loose: false,
@@ -101,23 +101,23 @@ impl<'d> Reader<'d> {
     }
 
     /// What was found wrong, in the order of the document as it was read.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
         self.problems
     }
 
     /// Whether no more problems are reported, so that nothing is gained by reading on.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.problems.len() >= MAX_PROBLEMS
     }
 
     /// Reports a problem.
-    pub(super) fn report(&mut self, code: &'static str, path: &str, message: impl Into<String>) {
+    pub(crate) fn report(&mut self, code: &'static str, path: &str, message: impl Into<String>) {
         self.advise(code, path, message, None);
     }
 
     /// Reports a problem with advice. One and the same problem is reported once, also if its place is read again as a
     /// function is called again.
-    pub(super) fn advise(
+    pub(crate) fn advise(
         &mut self,
         code: &'static str,
         path: &str,
@@ -138,11 +138,11 @@ impl<'d> Reader<'d> {
     }
 
     /// Reports what this version does not carry out.
-    pub(super) fn unsupported(&mut self, path: &str, what: &str) {
+    pub(crate) fn unsupported(&mut self, path: &str, what: &str) {
         self.report(code::UNSUPPORTED, path, format!("{what} is not supported by this version"));
     }
 
-    pub(super) fn wrong_type(&mut self, node: &Node<'_>, expected: &str) {
+    pub(crate) fn wrong_type(&mut self, node: &Node<'_>, expected: &str) {
         let found = match node.value {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
@@ -155,7 +155,7 @@ impl<'d> Reader<'d> {
     }
 
     /// An object with no other fields than `known`.
-    pub(super) fn object(&mut self, node: &Node<'d>, known: &[&str]) -> Option<Fields<'d>> {
+    pub(crate) fn object(&mut self, node: &Node<'d>, known: &[&str]) -> Option<Fields<'d>> {
         let map = self.map(node)?;
         for name in map.keys().filter(|name| !known.contains(&name.as_str())) {
             let near = suggest::nearest(name, known.iter().copied());
@@ -175,7 +175,7 @@ impl<'d> Reader<'d> {
     }
 
     /// An object whose fields have names of the author's choice.
-    pub(super) fn map(&mut self, node: &Node<'d>) -> Option<&'d Map<String, Value>> {
+    pub(crate) fn map(&mut self, node: &Node<'d>) -> Option<&'d Map<String, Value>> {
         let map = node.value.as_object();
         if map.is_none() {
             self.wrong_type(node, "an object");
@@ -184,7 +184,7 @@ impl<'d> Reader<'d> {
     }
 
     /// A field that has to be there.
-    pub(super) fn required(&mut self, fields: &Fields<'d>, name: &str) -> Option<Node<'d>> {
+    pub(crate) fn required(&mut self, fields: &Fields<'d>, name: &str) -> Option<Node<'d>> {
         let node = fields.get(name);
         if node.is_none() {
             self.report(code::MISSING_FIELD, &fields.path, format!("the field `{name}` is missing"));
@@ -192,7 +192,7 @@ impl<'d> Reader<'d> {
         node
     }
 
-    pub(super) fn text(&mut self, node: &Node<'d>) -> Option<&'d str> {
+    pub(crate) fn text(&mut self, node: &Node<'d>) -> Option<&'d str> {
         let text = node.value.as_str();
         if text.is_none() {
             self.wrong_type(node, "a text");
@@ -200,7 +200,7 @@ impl<'d> Reader<'d> {
         text
     }
 
-    pub(super) fn boolean(&mut self, node: &Node<'d>) -> Option<bool> {
+    pub(crate) fn boolean(&mut self, node: &Node<'d>) -> Option<bool> {
         let value = node.value.as_bool();
         if value.is_none() {
             self.wrong_type(node, "true or false");
@@ -209,7 +209,7 @@ impl<'d> Reader<'d> {
     }
 
     /// The items of an array.
-    pub(super) fn array(&mut self, node: &Node<'d>) -> Option<Vec<Node<'d>>> {
+    pub(crate) fn array(&mut self, node: &Node<'d>) -> Option<Vec<Node<'d>>> {
         let items = node.items();
         if items.is_none() {
             self.wrong_type(node, "an array");
@@ -218,7 +218,7 @@ impl<'d> Reader<'d> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(&mut self, node: &Node<'d>, words: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn word<T: Copy>(&mut self, node: &Node<'d>, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(node)?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*value);
@@ -232,12 +232,12 @@ impl<'d> Reader<'d> {
     }
 
     /// The source of a task, kept for `$task.definition`.
-    pub(super) fn source(&mut self, node: &Node<'d>) -> Option<Arc<Value>> {
+    pub(crate) fn source(&mut self, node: &Node<'d>) -> Option<Arc<Value>> {
         self.charge(node).then(|| Arc::new(node.value.clone()))
     }
 
     /// Counts what is kept or read once more. What is too much is reported, and nothing more is read.
-    pub(super) fn charge(&mut self, node: &Node<'d>) -> bool {
+    pub(crate) fn charge(&mut self, node: &Node<'d>) -> bool {
         let left = super::text::weight(node.value, self.bytes_left);
         self.bytes_left = left.unwrap_or(0);
         if left.is_none() {
@@ -247,7 +247,7 @@ impl<'d> Reader<'d> {
     }
 
     /// Counts the text of a file that is read once more.
-    pub(super) fn charge_text(&mut self, bytes: usize) -> bool {
+    pub(crate) fn charge_text(&mut self, bytes: usize) -> bool {
         let left = self.bytes_left.checked_sub(bytes);
         self.bytes_left = left.unwrap_or(0);
         if left.is_none() {
@@ -257,7 +257,7 @@ impl<'d> Reader<'d> {
     }
 
     /// Counts one more task.
-    pub(super) fn count_task(&mut self) -> bool {
+    pub(crate) fn count_task(&mut self) -> bool {
         let left = self.tasks_left.checked_sub(1);
         self.tasks_left = left.unwrap_or(0);
         if left.is_none() {
@@ -276,7 +276,7 @@ impl<'d> Reader<'d> {
 }
 
 /// The beginning of `text`, for a message.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     let start: String = text.chars().take(60).collect();
     if start.len() < text.len() { format!("{start}...") } else { start }
 }

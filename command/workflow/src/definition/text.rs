@@ -35,7 +35,7 @@ impl Format {
 }
 
 /// Parses `text`.
-pub(super) fn parse(text: &str, format: Format) -> Result<Value, Problem> {
+pub(crate) fn parse(text: &str, format: Format) -> Result<Value, Problem> {
     if text.len() > MAX_TEXT_BYTES {
         let message = format!("the document has {} bytes, {MAX_TEXT_BYTES} are allowed", text.len());
         return Err(problem(code::TOO_LONG, message));
@@ -152,7 +152,7 @@ pub(super) fn weight(value: &Value, allowed: usize) -> Option<usize> {
 }
 
 /// Refuses a document that nests too deep. Everything after this may recurse over it.
-pub(super) fn check_depth(value: &Value) -> Result<(), Problem> {
+pub(crate) fn check_depth(value: &Value) -> Result<(), Problem> {
     let mut open = vec![(value, 1)];
     while let Some((value, depth)) = open.pop() {
         if depth > MAX_DEPTH {

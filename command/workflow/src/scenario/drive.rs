@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::{Verdict, expect, file::Scenario, mock::Answers};
 use crate::{
     expression::Evaluator,
+    policy::Policies,
     stepper::{Limits, Program, Stimulus, Surroundings, advance},
 };
 
@@ -154,6 +155,7 @@ impl Drive<'_> {
             evaluator: self.evaluator,
             ids: &ids,
             secrets: &secrets,
+            policies: &Policies::none(),
             limits: Limits { tasks: MOST_TASKS, ..Limits::default() },
         };
         let mut stimulus = stimulus;

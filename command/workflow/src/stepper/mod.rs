@@ -19,24 +19,26 @@ use std::{collections::HashMap, sync::Arc};
 
 use openclaw_core::{
     Decider,
-    run::{Phase, Run, State, Status},
+    run::{Labels, Phase, Run, State, Status},
 };
 use openclaw_model::{
     Position, RunId, TaskId, Timestamp, Version,
     event::run::{
-        CancelReason, EffectClass, EffectRedispatched, EffectUnknown, Origin, Request, RunEvent,
-        TaskCancelled, WorkflowError,
+        CancelReason, DataLabelled, EffectClass, EffectRedispatched, EffectUnknown, Origin, Request,
+        RunEvent, TaskCancelled, WorkflowError,
     },
 };
 use serde_json::Value;
 use uuid::Uuid;
 
 use self::cancel::Unwound;
+pub use self::effect::judge::{denial, denied, refusal};
 
 use crate::{
     definition::{Body, Definition, ForEach, Listen, Task, Tasks},
     error,
     expression::Evaluator,
+    policy::Policies,
 };
 
 /// A definition, indexed for stepping.
@@ -103,6 +105,8 @@ pub struct Surroundings<'a> {
     pub ids: &'a dyn Fn() -> Uuid,
     /// The shape of a secret, with a handle in place of every value; none if there is no such secret.
     pub secrets: &'a dyn Fn(&str) -> Option<Value>,
+    /// The policies in force.
+    pub policies: &'a Policies,
     /// Bounds on a run.
     pub limits: Limits,
 }
@@ -136,6 +140,20 @@ pub enum Stimulus {
         task: TaskId,
         /// Raw output or error.
         outcome: Result<Value, WorkflowError>,
+    },
+    /// The end of the child run that a task waits for.
+    Child {
+        /// The task.
+        task: TaskId,
+        /// Output or error of the child.
+        outcome: Result<Value, WorkflowError>,
+        /// Labels of the data that had reached the child.
+        labels: Labels,
+    },
+    /// People allow an effect that a policy had asked them about.
+    Permitted {
+        /// Of which task.
+        task: TaskId,
     },
     /// The process was started again: effects that are open may or may not have happened.
     Recovered,
@@ -223,6 +241,14 @@ impl Step<'_> {
                     Err(error) => self.fault(task, error),
                 }
             }
+            Stimulus::Child { task, outcome, labels } => {
+                let new = labels.without(self.state.reached.labels());
+                if !new.is_empty() && self.state.tasks.contains_key(&task) {
+                    self.emit(RunEvent::DataLabelled(DataLabelled { task, labels: new.to_set() }));
+                }
+                self.stimulate(Stimulus::Outcome { task, outcome });
+            }
+            Stimulus::Permitted { task } => self.permitted(task),
             Stimulus::Recovered => self.recover(),
             Stimulus::Asked { task, answer } => self.answered(task, answer),
             Stimulus::Event { position, event, tasks } => {
@@ -240,6 +266,8 @@ impl Step<'_> {
             .tasks
             .iter()
             .filter_map(|(id, task)| match &task.phase {
+                // What people are still asked about has not been tried: they are asked on.
+                Phase::Effect { dispatch: 0, .. } => None,
                 Phase::Effect { intent, dispatch, unknown: false } => Some((*id, intent.clone(), *dispatch)),
                 _ => None,
             })

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     Step,
     data::{Place, truthy, validate},
+    effect::judge::denied,
 };
 use crate::{
     definition::{Body, Case, ErrorTemplate, Task},
@@ -168,7 +169,10 @@ impl Step<'_> {
             | Body::Container(_)
             | Body::Workflow(_) => {
                 let path = self.state.path_of(spot.parent, &task.name, spot.iteration);
-                (Work::Effect(self.intend(task, &path, input, place)?), Then::Wait)
+                let intent = self.intend(task, &path, input, place)?;
+                // What is denied is recorded, and has failed before anything happened.
+                let then = denied(&intent).map_or(Then::Wait, Then::Fault);
+                (Work::Effect(intent), then)
             }
         })
     }

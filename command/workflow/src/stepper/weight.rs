@@ -1,6 +1,6 @@
 //! About how many bytes an event will have in the log. Only the payloads are looked at, and not encoded for it.
 
-use openclaw_model::event::run::{Request, RunEvent, Work};
+use openclaw_model::event::run::{Intent, Request, RunEvent, Work};
 use serde_json::Value;
 
 /// What an event has beside its payloads: envelope, names, reference.
@@ -30,7 +30,7 @@ pub(super) fn of(event: &RunEvent) -> usize {
 fn work(work: &Work) -> usize {
     match work {
         Work::Loop { items } => items.iter().map(value).sum(),
-        Work::Effect(intent) => match &intent.request {
+        Work::Effect(intent) => asked(intent) + match &intent.request {
             Request::Http(request) => request.body.as_ref().map_or(0, value),
             Request::Process(request) => request.stdin.as_ref().map_or(0, String::len),
             Request::Run(request) => value(&request.input),
@@ -42,6 +42,12 @@ fn work(work: &Work) -> usize {
         },
         Work::Steps | Work::Branches { .. } | Work::Timer { .. } | Work::Listen { .. } => 0,
     }
+}
+
+/// What people are asked, which repeats what is about to happen.
+fn asked(intent: &Intent) -> usize {
+    let request = intent.verdict.as_ref().and_then(|verdict| verdict.ask.as_ref());
+    request.map_or(0, |request| value(&request.subject))
 }
 
 fn value(value: &Value) -> usize {

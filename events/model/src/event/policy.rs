@@ -1,11 +1,11 @@
 //! What happens to policies: which tools may be used how. Stream `policy/NAMESPACE`; `policy/*` counts everywhere.
 
-use alloc::{collections::BTreeSet, string::String};
+use alloc::{boxed::Box, collections::BTreeSet, string::String};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::family::event_family;
+use super::{approval::ApprovalRequest, family::event_family};
 use crate::Digest;
 
 event_family! {
@@ -46,8 +46,20 @@ pub enum Action {
     Deny,
 }
 
+impl Action {
+    /// The word in documents, answers and the read model.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+}
+
 /// What the policies said about one use of a tool, recorded with the intent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// What happens.
     pub action: Action,
@@ -63,4 +75,7 @@ pub struct Verdict {
     /// Labels of the data that had reached the run.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub labels: BTreeSet<String>,
+    /// What people are asked before it happens, for [`Action::Ask`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Box<ApprovalRequest>>,
 }

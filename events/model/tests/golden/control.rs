@@ -93,6 +93,7 @@ fn calls() -> Vec<(&'static str, Event)> {
         input: json!(null),
         wait: true,
         close: ParentClose::Kill,
+        data_labels: Default::default(),
     };
     vec![
         ("-listen", started(10, TaskKind::Listen, Work::Listen { interests: vec![interest] })),

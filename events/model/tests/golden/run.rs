@@ -77,6 +77,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         input: json!({}),
         wait: false,
         close: ParentClose::default(),
+        data_labels: Default::default(),
     });
     let command = Request::Command(CommandRequest {
         method: "session.end".into(),
@@ -99,6 +100,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
                 trigger: None,
                 fork: None,
                 resources: Default::default(),
+                data_labels: Default::default(),
             })
             .into(),
         ),

@@ -82,7 +82,9 @@ fn task(row: &SqliteRow) -> sqlx::Result<OpenTask> {
         effect: effect
             .map(|text| EffectState::parse(text).ok_or_else(|| unknown("state of an effect")))
             .transpose()?,
-        asks: row.try_get::<Option<&str>, _>(8)? == Some("approval"),
+        // What has not been dispatched waits for people who decide whether it may be.
+        asks: row.try_get::<Option<&str>, _>(8)? == Some("approval")
+            || (effect.is_some() && row.try_get::<i64, _>(11)? == 0),
         keeps: Keeps::of(row.try_get(9)?),
         retries: narrow(row, 10)?,
         dispatches: narrow(row, 11)?,

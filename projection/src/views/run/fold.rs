@@ -123,6 +123,20 @@ pub(crate) fn apply(
             task::at_work(task);
             touch(task, changes);
         }
+        RunEvent::EffectPermitted(event) => {
+            let task = open(state, event.task)?;
+            task::permit(task, place.at);
+            touch(task, changes);
+        }
+        RunEvent::EffectJudged(event) => {
+            let task = open(state, event.task)?;
+            let request = event.verdict.ask.as_ref();
+            task.due = request.and_then(|request| request.deadline.as_ref()).map(|deadline| deadline.due);
+            touch(task, changes);
+        }
+        RunEvent::DataLabelled(event) => {
+            open(state, event.task)?;
+        }
         RunEvent::EffectUnknown(event) => {
             let task = open(state, event.task)?;
             (task.status, task.since) = (TaskStatus::Suspended, Some(place.at));

@@ -4,7 +4,11 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use openclaw_model::{
     TaskId, Timestamp,
-    event::run::{Intent, Request, TaskKind, TaskSkipped, TaskStarted, Work, WorkflowError},
+    event::{
+        approval::ApprovalRequest,
+        policy::Action,
+        run::{Intent, Request, TaskKind, TaskSkipped, TaskStarted, Work, WorkflowError},
+    },
 };
 use serde_json::json;
 
@@ -105,7 +109,7 @@ pub(super) fn start(
     }
     begin_round(state, event.parent, event.iteration, event.attempt, changes);
     let (effect, detail) = match &event.work {
-        Work::Effect(intent) => (Some(effect(intent)), detail(&intent.request)),
+        Work::Effect(intent) => (Some(effect(intent)), detail(intent)),
         Work::Listen { interests } => (None, Some(json!({ "interests": interests }).to_string())),
         _ => (None, None),
     };
@@ -159,7 +163,11 @@ fn open_task(state: &State, place: &Place, event: &TaskStarted) -> OpenTask {
         Work::Timer { due } => (task.status, task.due) = (TaskStatus::Waiting, Some(*due)),
         Work::Listen { .. } => task.status = TaskStatus::Waiting,
         Work::Effect(intent) => {
-            (task.effect, task.dispatches) = (Some(EffectState::Intended), 1);
+            (task.effect, task.dispatches) = (Some(EffectState::Intended), u32::from(happens(intent)));
+            if let Some(request) = asked(intent) {
+                task.asks = true;
+                task.due = request.deadline.as_ref().map(|deadline| deadline.due);
+            }
             if let Request::Approval(request) = &intent.request {
                 task.asks = true;
                 task.due = request.deadline.as_ref().map(|deadline| deadline.due);
@@ -185,14 +193,39 @@ fn effect(intent: &Intent) -> Effect {
     Effect { key: intent.key.clone(), class: intent.class, kind }
 }
 
-/// What leads from a task to what it waits for.
-fn detail(request: &Request) -> Option<String> {
-    let detail = match request {
-        Request::Run(request) => json!({ "run": request.run }),
-        Request::Approval(request) => json!({ "approval": request.approval }),
-        _ => return None,
-    };
-    Some(detail.to_string())
+/// Whether an effect is dispatched when it is intended: policies may want to ask people first, or deny it.
+fn happens(intent: &Intent) -> bool {
+    intent.verdict.as_ref().is_none_or(|verdict| verdict.action == Action::Allow)
+}
+
+/// What a policy has people asked first.
+fn asked(intent: &Intent) -> Option<&ApprovalRequest> {
+    intent.verdict.as_ref()?.ask.as_deref()
+}
+
+/// What leads from a task to what it waits for: what a policy has people asked, and what comes after that.
+fn detail(intent: &Intent) -> Option<String> {
+    let mut detail = serde_json::Map::new();
+    if let Some(request) = asked(intent) {
+        detail.insert("approval".into(), json!(request.approval));
+    }
+    match &intent.request {
+        Request::Run(request) => {
+            detail.insert("run".into(), json!(request.run));
+        }
+        Request::Approval(request) => {
+            detail.insert("approval".into(), json!(request.approval));
+        }
+        _ => {}
+    }
+    (!detail.is_empty()).then(|| serde_json::Value::Object(detail).to_string())
+}
+
+/// People allow the effect of a task, which is dispatched from here on.
+pub(super) fn permit(task: &mut OpenTask, now: Timestamp) {
+    (task.asks, task.due, task.dispatches) = (false, None, 1);
+    at_work(task);
+    task.since = Some(now);
 }
 
 pub(super) fn skip(

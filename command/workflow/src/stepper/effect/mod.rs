@@ -4,6 +4,7 @@ mod approval;
 mod authentication;
 mod container;
 mod http;
+pub(super) mod judge;
 mod service;
 
 use std::collections::BTreeMap;
@@ -71,12 +72,15 @@ impl Step<'_> {
                     input,
                     wait: child.wait,
                     close: child.close,
+                    data_labels: self.labels().to_set(),
                 };
                 (EffectClass::Keyed, Request::Run(request))
             }
             _ => return Err(error::runtime(format!("task {} has no effect", task.reference))),
         };
-        Ok(Intent { key: key.to_hex()[..32].to_owned(), class, request, inquiry, verdict: None })
+        let key = key.to_hex()[..32].to_owned();
+        let verdict = self.verdict_on(&request, &key);
+        Ok(Intent { key, class, request, inquiry, verdict })
     }
 
     fn process(

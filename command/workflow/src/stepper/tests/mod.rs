@@ -7,6 +7,7 @@ mod flow;
 mod hold;
 mod listen;
 mod pause;
+mod policy;
 mod property;
 mod retry;
 mod services;
@@ -38,6 +39,7 @@ struct Bench {
     ids: Cell<u64>,
     limits: Limits,
     secrets: Value,
+    policies: Policies,
 }
 
 impl Bench {
@@ -65,6 +67,7 @@ impl Bench {
             ids: Cell::new(0),
             limits: Limits::default(),
             secrets: json!({}),
+            policies: Policies::none(),
         };
         bench.record(started);
         bench
@@ -89,6 +92,7 @@ impl Bench {
                 now: self.now,
                 evaluator: &self.evaluator,
                 ids: &ids,
+                policies: &self.policies,
                 limits: self.limits,
             };
             let before = self.state.clone();

@@ -1,6 +1,10 @@
 //! What happens to a run as a whole.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -119,6 +123,10 @@ pub struct RunStarted {
     /// Texts of the files that the document refers to, by their URI, as they were when the run was started.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resources: BTreeMap<String, String>,
+    /// Labels of the data that its input is made of: those that had reached its parent, or those of the events that
+    /// started it. Policies see them, see [`Verdict::labels`](crate::event::policy::Verdict::labels).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub data_labels: BTreeSet<String>,
 }
 
 /// Whether a number is zero, which is not written to the log.
@@ -143,6 +151,7 @@ impl RunStarted {
             trigger: None,
             fork: None,
             resources: BTreeMap::new(),
+            data_labels: BTreeSet::new(),
         }
     }
 }

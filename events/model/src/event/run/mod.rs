@@ -40,6 +40,12 @@ event_family! {
         "run.effect_redispatched" @ 1 => EffectRedispatched(EffectRedispatched),
         /// After a restart, the outcome of an effect that may not be repeated is unknown. Status `suspended`.
         "run.effect_unknown" @ 1 => EffectUnknown(EffectUnknown),
+        /// People allowed an effect that a policy had asked them about. It is tried from here on.
+        "run.effect_permitted" @ 1 => EffectPermitted(EffectPermitted),
+        /// The policies have changed while people were asked, who are asked anew.
+        "run.effect_judged" @ 1 => EffectJudged(EffectJudged),
+        /// Data with labels reached the run from a child run.
+        "run.data_labelled" @ 1 => DataLabelled(DataLabelled),
         /// Somebody said what became of an effect whose outcome was unknown.
         "run.effect_reconciled" @ 1 => EffectReconciled(EffectReconciled),
         /// A task failed and waits for somebody to decide, because its document says so. Status `suspended`.

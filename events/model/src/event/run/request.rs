@@ -1,6 +1,11 @@
 //! Intents: what a task is about to do to the world.
 
-use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -336,6 +341,9 @@ pub struct RunRequest {
     /// What becomes of the child when nobody waits for it any more.
     #[serde(default, skip_serializing_if = "ParentClose::is_default")]
     pub close: ParentClose,
+    /// Labels of the data that had reached the parent: its input is made of them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub data_labels: BTreeSet<String>,
 }
 
 /// A command of this server, as over JSON-RPC.

@@ -1,12 +1,12 @@
 //! What happens to the tasks of a run.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeSet, string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Intent, Interest};
-use crate::{TaskId, Timestamp};
+use crate::{TaskId, Timestamp, event::policy::Verdict};
 
 /// The kinds of task of the DSL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -269,6 +269,31 @@ pub struct EffectRedispatched {
     pub task: TaskId,
     /// How often it has been dispatched with this one, from 2.
     pub dispatch: u32,
+}
+
+/// People allowed an effect that a policy had asked them about; it is performed from here on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EffectPermitted {
+    /// Which task's.
+    pub task: TaskId,
+}
+
+/// The policies have changed while people were asked about an effect, and say something else about it by now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EffectJudged {
+    /// Which task's.
+    pub task: TaskId,
+    /// What they say, instead of what was recorded with the intent.
+    pub verdict: Box<Verdict>,
+}
+
+/// What a child run gave back is made of data with these labels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataLabelled {
+    /// The task that waited for the child.
+    pub task: TaskId,
+    /// The labels of the child at its end.
+    pub labels: BTreeSet<String>,
 }
 
 /// The outcome of an effect is unknown.
