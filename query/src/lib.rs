@@ -13,6 +13,7 @@ mod fault;
 mod guard;
 mod history;
 mod http;
+mod lasting;
 mod metrics;
 mod read;
 mod root;
@@ -31,6 +32,7 @@ pub use door::{Ask, Door, OnRefusal, Place};
 pub use fault::Code;
 pub use history::History;
 pub use http::{guarded_router, router};
+pub use lasting::Lasting;
 
 /// What the answers are made of.
 #[derive(Clone)]

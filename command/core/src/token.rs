@@ -8,6 +8,7 @@ use openclaw_model::{
     access::Grants,
     event::token::{TokenEvent, TokenIssued, TokenRevoked, TokenSeen},
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{Decider, Facts};
 
@@ -15,8 +16,8 @@ use crate::{Decider, Facts};
 #[derive(Debug)]
 pub struct Token;
 
-/// A token, folded.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A token, folded. It is kept as JSON between starts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// What was issued; none before.
     pub issued: Option<TokenIssued>,

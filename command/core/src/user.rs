@@ -14,6 +14,7 @@ use openclaw_model::{
         UserAdded, UserChanged, UserEvent, UserLoggedIn, UserLoggedOut, UserPasswordChanged, UserRemoved,
     },
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{Decider, Facts};
 
@@ -24,8 +25,8 @@ pub const MOST_SESSIONS: usize = 32;
 #[derive(Debug)]
 pub struct User;
 
-/// A user, folded.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A user, folded. It is kept as JSON between starts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Who they are; none before they are added and after they are removed.
     pub account: Option<Account>,
@@ -36,7 +37,7 @@ pub struct State {
 }
 
 /// Somebody who may log in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// What they are.
     pub role: Role,

@@ -1,5 +1,6 @@
 //! The JSON-RPC surface and the sequencer, the only door into the log.
 
+pub mod access;
 pub mod approvals;
 pub mod definitions;
 pub mod ends;
@@ -11,6 +12,7 @@ pub mod sequencer;
 pub mod service;
 pub mod webhooks;
 
+pub use access::Access;
 pub use definitions::Definitions;
 pub use ends::Ends;
 pub use policies::Policies;

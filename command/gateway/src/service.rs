@@ -3,25 +3,28 @@
 mod answer;
 mod approval;
 mod control;
+mod decider;
 mod event;
 mod fork;
 mod run;
 mod schedule;
 mod session;
 mod system;
+mod token;
+mod user;
 mod webhook;
 mod workflow;
 
 use std::sync::Arc;
 
 use openclaw_log::EventLog;
-use openclaw_model::{Actor, CommandId, Position, StreamId, envelope::Causality};
+use openclaw_model::{Actor, CommandId, Position, StreamId, access::Need, envelope::Causality};
 use openclaw_ports::{Ids, secrets::Secrets};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    Definitions, Ends, Sequencer,
+    Access, Definitions, Ends, Sequencer,
     rpc::{
         self, Commands,
         context::{CallContext, ExpectedVersion},
@@ -48,6 +51,7 @@ pub struct Service<L> {
     ids: Arc<dyn Ids>,
     shown: Arc<dyn Fn() -> Shown + Send + Sync>,
     secrets: Option<Arc<dyn Secrets>>,
+    access: Option<Access>,
     stopping: CancellationToken,
 }
 
@@ -68,13 +72,20 @@ impl<L: EventLog> Service<L> {
         shown: Arc<dyn Fn() -> Shown + Send + Sync>,
     ) -> Self {
         let stopping = CancellationToken::new();
-        Self { log, sequencer, definitions, ends, ids, shown, secrets: None, stopping }
+        Self { log, sequencer, definitions, ends, ids, shown, secrets: None, access: None, stopping }
     }
 
     /// Lets `workflow.validate` say which secrets do not exist. Only their names are asked for.
     #[must_use]
     pub fn with_secrets(mut self, secrets: Arc<dyn Secrets>) -> Self {
         self.secrets = Some(secrets);
+        self
+    }
+
+    /// Lets `token.*` and `user.*` be answered, and refusals be recorded.
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = Some(access);
         self
     }
 
@@ -326,6 +337,76 @@ impl<L: EventLog> Commands for Service<L> {
         params: methods::session::End,
     ) -> Result<methods::session::Accepted, rpc::Error> {
         self.end(context, params).await
+    }
+
+    async fn token_issue(
+        &self,
+        context: CallContext,
+        params: methods::token::Issue,
+    ) -> Result<methods::token::Issued, rpc::Error> {
+        self.issue_token(context, params).await
+    }
+
+    async fn token_revoke(
+        &self,
+        context: CallContext,
+        params: methods::token::Revoke,
+    ) -> Result<methods::token::Accepted, rpc::Error> {
+        self.revoke_token(context, params).await
+    }
+
+    async fn token_list(
+        &self,
+        context: CallContext,
+        _: methods::token::List,
+    ) -> Result<methods::token::Listed, rpc::Error> {
+        self.list_tokens(&context)
+    }
+
+    async fn user_add(
+        &self,
+        context: CallContext,
+        params: methods::user::Add,
+    ) -> Result<methods::user::Accepted, rpc::Error> {
+        self.add_user(context, params).await
+    }
+
+    async fn user_change(
+        &self,
+        context: CallContext,
+        params: methods::user::Change,
+    ) -> Result<methods::user::Accepted, rpc::Error> {
+        self.change_user(context, params).await
+    }
+
+    async fn user_set_password(
+        &self,
+        context: CallContext,
+        params: methods::user::SetPassword,
+    ) -> Result<methods::user::Accepted, rpc::Error> {
+        self.set_password(context, params).await
+    }
+
+    async fn user_remove(
+        &self,
+        context: CallContext,
+        params: methods::user::Remove,
+    ) -> Result<methods::user::Accepted, rpc::Error> {
+        self.remove_user(context, params).await
+    }
+
+    async fn user_list(
+        &self,
+        context: CallContext,
+        _: methods::user::List,
+    ) -> Result<methods::user::Listed, rpc::Error> {
+        self.list_users(&context)
+    }
+
+    fn denied(&self, caller: &rpc::Caller, method: &'static str, needs: Need) {
+        if let Some(access) = &self.access {
+            access.denied(&caller.actor, method, needs);
+        }
     }
 
     async fn system_health(

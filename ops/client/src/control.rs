@@ -126,8 +126,9 @@ pub struct Decide {
     pub digest: Digest,
     /// Name of the choice.
     pub choice: String,
-    /// The person.
-    pub by: Person,
+    /// The person, if the token vouches for one; the caller itself if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Person>,
     /// The answer that goes with the choice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<Value>,

@@ -5,9 +5,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use axum::Router;
 use openclaw_egress::Gate as EgressGate;
-use openclaw_gateway::{Definitions, Ends, Policies, Sequencer, Service, rpc::Rpc, service::Shown};
+use openclaw_gateway::{
+    Access, Definitions, Ends, Policies, Sequencer, Service, access, rpc::Rpc, service::Shown,
+};
 use openclaw_log::{EventLog, Health};
-use openclaw_model::access::Grants;
 use openclaw_ports::{Clock, Secrets};
 use openclaw_projection::{Projector, Status, Views};
 use openclaw_runtime::{
@@ -35,6 +36,8 @@ use crate::{
 pub(crate) struct App {
     /// `/rpc`, `/graphql` and `/graphql/ws`, without authentication.
     pub(crate) router: Router,
+    /// Who may come in.
+    pub(crate) gate: Gate,
     /// Why it is not ready; nothing if it is.
     pub(crate) readiness: Readiness,
     /// Answers callers that wait for the end of a run, so that a stop need not wait for them.
@@ -44,6 +47,7 @@ pub(crate) struct App {
 
 struct Drainable {
     log: Arc<SledLog>,
+    access: Access,
     sequencer: Sequencer,
     rpc: Rpc,
     runtime: Runtime,
@@ -65,7 +69,7 @@ struct Drainable {
 pub(crate) async fn build(
     config: &Config,
     data: &Data,
-    gate: &Gate,
+    gate: Gate,
     allowances: Allowances,
 ) -> anyhow::Result<App> {
     // Fails when a provider is installed already, which is as good.
@@ -84,13 +88,30 @@ pub(crate) async fn build(
         .await
         .context("the log cannot be read for webhooks")?;
 
+    let register = access::Register::load(&*log, &data.path().join("access.json"))
+        .await
+        .context("the log cannot be read for tokens and users")?;
+
     let views_at = config.projection.directory.clone().unwrap_or_else(|| data.views());
     let projector = Projector::start(log.clone(), &views_at).await?;
     let views = projector.views();
 
-    let (sequencer, commits, decide) = Sequencer::new(log.clone(), clock.clone(), ids.clone(), 1);
+    let (sequencer, commits, decide) = Sequencer::new(log.clone(), clock.clone(), ids.clone(), 2);
     let mut deciding = JoinSet::new();
     deciding.spawn(decide);
+    let mut commits = commits.into_iter();
+    let parts = access::Parts {
+        sequencer: sequencer.clone(),
+        clock: clock.clone(),
+        ids: ids.clone(),
+        random: crate::access::random(),
+        pepper: crate::access::pepper(data.path()),
+    };
+    let watched = commits.next().context("the sequencer has two watchers")?;
+    let (access, admit) = Access::new(parts, register, watched);
+    // It ends with the sequencer.
+    deciding.spawn(admit);
+    let gate = gate.with(access.clone());
 
     let mut definitions = Definitions::new(log.clone());
     if let Some(directory) = &config.workflows.resources {
@@ -114,7 +135,7 @@ pub(crate) async fn build(
     let service =
         Service::new(log.clone(), sequencer.clone(), definitions.clone(), ends.clone(), ids.clone(), shown);
     let policies = Policies::load(&*log, open.policies()).await.context("the policies cannot be read")?;
-    let service = Arc::new(service.with_secrets(secrets.clone()));
+    let service = Arc::new(service.with_secrets(secrets.clone()).with_access(access.clone()));
 
     let process = ProcessEffects::new(
         Arc::new(Machine::new(config.sandbox.config())),
@@ -152,7 +173,7 @@ pub(crate) async fn build(
             ..stepper::Limits::default()
         },
     };
-    let commits = commits.into_iter().next().context("the sequencer has one watcher")?;
+    let commits = commits.next().context("the sequencer has two watchers")?;
     let (runtime, carry_out) = Runtime::new(parts, commits, open);
     let mut carrying_out = JoinSet::new();
     carrying_out.spawn(carry_out);
@@ -171,10 +192,11 @@ pub(crate) async fn build(
 
     let door = Arc::new(allowances);
     let rpc = Rpc::guarded(service.clone(), config.limits.rpc(), door.clone());
-    let router = rpc.router().merge(queries(log.clone(), views.clone(), clock, gate, door));
+    let router = rpc.router().merge(queries(log.clone(), views.clone(), clock, &gate, door));
     let readiness = readiness(log.clone(), views);
     let parts = Drainable {
         log,
+        access,
         sequencer,
         rpc,
         runtime,
@@ -185,7 +207,7 @@ pub(crate) async fn build(
         deciding,
         carrying_out,
     };
-    Ok(App { router, readiness, release: Box::new(move || service.release()), parts })
+    Ok(App { router, gate, readiness, release: Box::new(move || service.release()), parts })
 }
 
 async fn open_log(path: PathBuf, config: &Config) -> anyhow::Result<Arc<SledLog>> {
@@ -217,9 +239,12 @@ fn queries(
     };
     let gate = gate.clone();
     let authenticate = openclaw_query::Authenticate::new(move |authorization| {
-        let identity = gate.decide(authorization)?;
-        let name = identity.actor().0.into_owned();
-        Some(openclaw_query::Caller { name, grants: Arc::new(Grants::all()) })
+        let identity = gate.decide(authorization?, None);
+        if identity.is_none() {
+            gate.unproven();
+        }
+        let caller = identity?.caller;
+        Some(openclaw_query::Caller { name: caller.actor.0.into_owned(), grants: caller.grants })
     });
     openclaw_query::guarded_router(deps, authenticate, door)
 }
@@ -243,6 +268,7 @@ impl App {
     pub(crate) async fn drain(self) {
         let Drainable {
             log,
+            access,
             sequencer,
             rpc,
             runtime,
@@ -258,6 +284,7 @@ impl App {
         effects.stop().await;
         webhooks.stop().await;
         while carrying_out.join_next().await.is_some() {}
+        access.stop().await;
         sequencer.close();
         while deciding.join_next().await.is_some() {}
         projector.stop().await;

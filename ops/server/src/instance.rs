@@ -66,13 +66,12 @@ impl Instance {
         // There can be one recorder in a process, and tests start several servers.
         let recorder = metrics::install().ok();
         openclaw_gateway::rpc::metrics::describe();
-        let gate = Gate::new(token.clone());
         let allowances = Allowances::new(config.limits.allowance());
-        let app = compose::build(config, &data, &gate, allowances).await?;
+        let app = compose::build(config, &data, Gate::new(token.clone()), allowances).await?;
 
         let stopping = Arc::new(AtomicBool::new(false));
         let shell = Shell {
-            gate,
+            gate: app.gate.clone(),
             names: Arc::new(Names::new(
                 &bound.host,
                 &config.server.allowed_hosts,

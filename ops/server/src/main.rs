@@ -1,5 +1,6 @@
 //! The `openclaw` binary: command line, configuration, HTTP, and the one place where everything is put together.
 
+mod access;
 mod cli;
 mod compose;
 mod config;

@@ -1,4 +1,5 @@
-//! The bearer token: made at the first start, kept in `DIR/token`, compared in constant time.
+//! The bearer token: made at the first start, kept in `DIR/token`, compared in constant time. Other secrets of the data
+//! directory are kept in files like it.
 
 use std::{
     fmt, fs,
@@ -25,7 +26,7 @@ pub(crate) struct Token(Arc<str>);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// The file can be read or replaced by others, or is none. `OC-AUTH-001`.
-    #[error("[OC-AUTH-001] the token file {path} cannot be trusted: {reason}")]
+    #[error("[OC-AUTH-001] the secret file {path} cannot be trusted: {reason}")]
     Untrusted {
         /// Which file.
         path: PathBuf,
@@ -33,7 +34,7 @@ pub(crate) enum Error {
         reason: String,
     },
     /// The file could not be read or written. `OC-AUTH-002`.
-    #[error("[OC-AUTH-002] the token file {path} cannot be used")]
+    #[error("[OC-AUTH-002] the secret file {path} cannot be used")]
     Io {
         /// Which file.
         path: PathBuf,
@@ -61,12 +62,7 @@ impl Token {
     /// # Errors
     /// [`Error::Untrusted`] if the file is a link, or others may read it; it is never repaired silently.
     pub(crate) fn load_or_create(data: &Path) -> Result<(Self, bool), Error> {
-        match Self::load(data) {
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                Self::create(data).map(|token| (token, true))
-            }
-            loaded => loaded.map(|token| (token, false)),
-        }
+        load_or_create(&Self::path(data)).map(|(text, created)| (Self::new(&text), created))
     }
 
     /// The token of the data directory `data`.
@@ -74,57 +70,7 @@ impl Token {
     /// # Errors
     /// See [`Token::load_or_create`]; [`Error::Io`] with `NotFound` if there is none.
     pub(crate) fn load(data: &Path) -> Result<Self, Error> {
-        let path = Self::path(data);
-        let untrusted = |reason: String| Error::Untrusted { path: path.clone(), reason };
-        // Neither following a link nor waiting for a writer of a pipe.
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
-        let file = match fs::OpenOptions::new().read(true).custom_flags(flags).open(&path) {
-            Ok(file) => file,
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-                return Err(untrusted("it is a symbolic link".into()));
-            }
-            Err(source) => return Err(Error::Io { path, source }),
-        };
-        let io = |source| Error::Io { path: path.clone(), source };
-        let metadata = file.metadata().map_err(io)?;
-        let own = rustix::process::geteuid().as_raw();
-        if !metadata.is_file() {
-            return Err(untrusted("it is not a regular file".into()));
-        }
-        if metadata.mode() & 0o077 != 0 {
-            let mode = metadata.mode() & 0o777;
-            return Err(untrusted(format!("its mode is {mode:03o}, others may use it; make it 600")));
-        }
-        if metadata.uid() != own {
-            return Err(untrusted(format!("it belongs to user {}, not to {own}", metadata.uid())));
-        }
-        let mut text = String::new();
-        file.take(MAX_BYTES).read_to_string(&mut text).map_err(io)?;
-        let text = text.trim();
-        if text.len() < MIN_CHARS || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(untrusted(format!(
-                "it does not hold a token of at least {MIN_CHARS} visible characters"
-            )));
-        }
-        Ok(Self::new(text))
-    }
-
-    /// Makes a token of 256 random bits and writes it so that it is whole or not there.
-    fn create(data: &Path) -> Result<Self, Error> {
-        let path = Self::path(data);
-        let io = |source| Error::Io { path: path.clone(), source };
-        let mut bits = [0_u8; 32];
-        #[expect(clippy::disallowed_methods, reason = "a secret has to come from the operating system")]
-        getrandom::fill(&mut bits).map_err(|error| io(io::Error::other(error)))?;
-        let text = URL_SAFE_NO_PAD.encode(bits);
-
-        let fresh = data.join(format!("token.{}", std::process::id()));
-        let mut file =
-            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(io)?;
-        writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(io)?;
-        fs::rename(&fresh, &path).map_err(io)?;
-        fs::File::open(data).and_then(|directory| directory.sync_all()).map_err(io)?;
-        Ok(Self::new(&text))
+        load(&Self::path(data)).map(|text| Self::new(&text))
     }
 
     /// The text, to be shown once or sent to the server.
@@ -133,12 +79,101 @@ impl Token {
         &self.0
     }
 
-    /// Whether an `Authorization` header is this token. Takes as long for any guess of the right length.
+    /// Whether `given` is this token. Takes as long for any guess of the right length.
     #[must_use]
-    pub(crate) fn admits(&self, authorization: &str) -> bool {
-        let Some((scheme, given)) = authorization.split_once(' ') else { return false };
-        scheme.eq_ignore_ascii_case("bearer") && bool::from(given.trim().as_bytes().ct_eq(self.0.as_bytes()))
+    pub(crate) fn is(&self, given: &str) -> bool {
+        bool::from(given.as_bytes().ct_eq(self.0.as_bytes()))
     }
+
+    /// Whether an `Authorization` header is this token.
+    #[cfg(test)]
+    fn admits(&self, authorization: &str) -> bool {
+        bearer(authorization).is_some_and(|given| self.is(given))
+    }
+}
+
+/// The token in the value of an `Authorization` header.
+#[must_use]
+pub(crate) fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, given) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| given.trim())
+}
+
+/// The secret in the file at `path`, and whether it was made just now.
+///
+/// # Errors
+/// See [`Token::load_or_create`].
+pub(crate) fn load_or_create(path: &Path) -> Result<(String, bool), Error> {
+    match load(path) {
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            create(path).map(|text| (text, true))
+        }
+        loaded => loaded.map(|text| (text, false)),
+    }
+}
+
+/// The secret in the file at `path`.
+///
+/// # Errors
+/// See [`Token::load`].
+pub(crate) fn load(path: &Path) -> Result<String, Error> {
+    let untrusted = |reason: String| Error::Untrusted { path: path.to_owned(), reason };
+    // Neither following a link nor waiting for a writer of a pipe.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
+    let file = match fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            return Err(untrusted("it is a symbolic link".into()));
+        }
+        Err(source) => return Err(Error::Io { path: path.to_owned(), source }),
+    };
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let metadata = file.metadata().map_err(io)?;
+    let own = rustix::process::geteuid().as_raw();
+    if !metadata.is_file() {
+        return Err(untrusted("it is not a regular file".into()));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        let mode = metadata.mode() & 0o777;
+        return Err(untrusted(format!("its mode is {mode:03o}, others may use it; make it 600")));
+    }
+    if metadata.uid() != own {
+        return Err(untrusted(format!("it belongs to user {}, not to {own}", metadata.uid())));
+    }
+    let mut text = String::new();
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(io)?;
+    let text = text.trim();
+    if text.len() < MIN_CHARS || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(untrusted(format!(
+            "it does not hold a secret of at least {MIN_CHARS} visible characters"
+        )));
+    }
+    Ok(text.to_owned())
+}
+
+/// Makes a secret of 256 random bits and writes it so that it is whole or not there.
+fn create(path: &Path) -> Result<String, Error> {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let text = URL_SAFE_NO_PAD.encode(random().map_err(io)?);
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let fresh = path.with_extension(std::process::id().to_string());
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(io)?;
+    writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(io)?;
+    fs::rename(&fresh, path).map_err(io)?;
+    fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(io)?;
+    Ok(text)
+}
+
+/// 256 random bits.
+///
+/// # Errors
+/// When the operating system has none.
+pub(crate) fn random() -> io::Result<[u8; 32]> {
+    let mut bits = [0_u8; 32];
+    #[expect(clippy::disallowed_methods, reason = "a secret has to come from the operating system")]
+    getrandom::fill(&mut bits).map_err(io::Error::other)?;
+    Ok(bits)
 }
 
 impl fmt::Debug for Token {

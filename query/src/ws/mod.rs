@@ -32,6 +32,7 @@ use crate::{
     door::{Ask, OnRefusal, Place},
     fault::{self, Code},
     http::{Question, Served, finish, later},
+    lasting::Lasting,
     metrics::{self, Live},
     subscription::Resume,
 };
@@ -54,6 +55,7 @@ pub(crate) async fn upgrade(
     State(served): State<Served>,
     caller: Option<Extension<Caller>>,
     on_refusal: Option<Extension<OnRefusal>>,
+    lasting: Option<Extension<Lasting>>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
@@ -85,6 +87,7 @@ pub(crate) async fn upgrade(
                 outbox,
                 stream,
                 on_refusal: on_refusal.map(|Extension(told)| told),
+                lasting: lasting.map(|Extension(lasting)| lasting),
                 operations: HashMap::new(),
                 tasks: JoinSet::new(),
             };
@@ -101,6 +104,7 @@ struct Connection {
     outbox: Outbox,
     stream: SplitStream<WebSocket>,
     on_refusal: Option<OnRefusal>,
+    lasting: Option<Lasting>,
     /// Running operations by the client's id.
     operations: HashMap<String, AbortHandle>,
     /// Each ends with the id of its operation.
@@ -115,10 +119,12 @@ impl Connection {
             Ok(Err(close)) => return close,
             Err(_) => return Some(Close::InitTimeout),
         };
+        let mut over = Lasting::end(self.lasting.as_ref(), &caller);
         loop {
             tokio::select! {
                 biased;
                 () = self.outbox.broken() => return None,
+                () = &mut over => return Some(Close::Forbidden),
                 Some(ended) = self.tasks.join_next() => {
                     // An aborted one was taken out when it was aborted.
                     if let Ok(id) = ended {

@@ -2,10 +2,14 @@
 
 use std::future::Future;
 
+use openclaw_model::access::Need;
+
 use super::{
-    context::CallContext,
+    context::{CallContext, Caller},
     error::Error,
-    methods::{approval, control, event, fork, run, schedule, session, system, webhook, workflow},
+    methods::{
+        approval, control, event, fork, run, schedule, session, system, token, user, webhook, workflow,
+    },
 };
 
 /// Carries the methods out. The transport has checked the parameters against their types and [`Call::check`], found
@@ -182,6 +186,65 @@ pub trait Commands: Send + Sync + 'static {
         context: CallContext,
         params: session::End,
     ) -> impl Future<Output = Result<session::Accepted, Error>> + Send;
+
+    /// `token.issue`
+    fn token_issue(
+        &self,
+        context: CallContext,
+        params: token::Issue,
+    ) -> impl Future<Output = Result<token::Issued, Error>> + Send;
+
+    /// `token.revoke`
+    fn token_revoke(
+        &self,
+        context: CallContext,
+        params: token::Revoke,
+    ) -> impl Future<Output = Result<token::Accepted, Error>> + Send;
+
+    /// `token.list`
+    fn token_list(
+        &self,
+        context: CallContext,
+        params: token::List,
+    ) -> impl Future<Output = Result<token::Listed, Error>> + Send;
+
+    /// `user.add`
+    fn user_add(
+        &self,
+        context: CallContext,
+        params: user::Add,
+    ) -> impl Future<Output = Result<user::Accepted, Error>> + Send;
+
+    /// `user.change`
+    fn user_change(
+        &self,
+        context: CallContext,
+        params: user::Change,
+    ) -> impl Future<Output = Result<user::Accepted, Error>> + Send;
+
+    /// `user.set_password`
+    fn user_set_password(
+        &self,
+        context: CallContext,
+        params: user::SetPassword,
+    ) -> impl Future<Output = Result<user::Accepted, Error>> + Send;
+
+    /// `user.remove`
+    fn user_remove(
+        &self,
+        context: CallContext,
+        params: user::Remove,
+    ) -> impl Future<Output = Result<user::Accepted, Error>> + Send;
+
+    /// `user.list`
+    fn user_list(
+        &self,
+        context: CallContext,
+        params: user::List,
+    ) -> impl Future<Output = Result<user::Listed, Error>> + Send;
+
+    /// Told of every call that is refused because its caller may do it in no namespace.
+    fn denied(&self, _caller: &Caller, _method: &'static str, _needs: Need) {}
 
     /// `system.health`
     fn system_health(

@@ -198,6 +198,7 @@ fn outcome(reply: Reply) -> (StatusCode, Value) {
     let Some(kind) = kind else { return (StatusCode::OK, reply["result"].take()) };
     let status = match kind {
         Kind::REJECTED | Kind::CONFLICT | Kind::KEY_REUSED => StatusCode::CONFLICT,
+        Kind::FORBIDDEN => StatusCode::FORBIDDEN,
         Kind::BUSY | Kind::LIMITED => StatusCode::TOO_MANY_REQUESTS,
         Kind::READ_ONLY | Kind::STOPPING => StatusCode::SERVICE_UNAVAILABLE,
         Kind::INTERNAL => StatusCode::INTERNAL_SERVER_ERROR,

@@ -19,6 +19,7 @@ use super::{
     registry::Scope,
     websocket,
 };
+use crate::access::Validity;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -31,7 +32,15 @@ pub(super) async fn handle(rpc: Arc<Inner>, request: Request) -> Response {
     if parts.method == Method::GET && parts.headers.contains_key(header::UPGRADE) {
         return match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
             Ok(upgrade) => match rpc.dispatch.door.take(&caller.actor, Ask::Socket) {
-                Ok(place) => websocket::accept(rpc, upgrade, caller, place),
+                Ok(place) => {
+                    let validity = parts.extensions.get::<Validity>().cloned();
+                    websocket::accept(
+                        rpc,
+                        upgrade,
+                        caller,
+                        (place, validity.unwrap_or_else(Validity::endless)),
+                    )
+                }
                 Err(retry_after) => respond(Reply::refusal(Error::Limited { retry_after })),
             },
             Err(rejection) => rejection.into_response(),

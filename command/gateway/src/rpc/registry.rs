@@ -9,7 +9,9 @@ use super::{
     commands::Commands,
     context::{CallContext, Caller, IdempotencyKey},
     error::Error,
-    methods::{Call, approval, control, event, fork, run, schedule, session, system, webhook, workflow},
+    methods::{
+        Call, approval, control, event, fork, run, schedule, session, system, token, user, webhook, workflow,
+    },
     openrpc::Document,
     params,
 };
@@ -53,6 +55,14 @@ pub(super) fn build<C: Commands>(commands: Arc<C>, response_bytes: usize) -> (Me
     registry.add::<session::Message, _, _>(|c, x, p| async move { c.session_message(x, p).await });
     registry.add::<session::SetState, _, _>(|c, x, p| async move { c.session_set_state(x, p).await });
     registry.add::<session::End, _, _>(|c, x, p| async move { c.session_end(x, p).await });
+    registry.add::<token::Issue, _, _>(|c, x, p| async move { c.token_issue(x, p).await });
+    registry.add::<token::Revoke, _, _>(|c, x, p| async move { c.token_revoke(x, p).await });
+    registry.add::<token::List, _, _>(|c, x, p| async move { c.token_list(x, p).await });
+    registry.add::<user::Add, _, _>(|c, x, p| async move { c.user_add(x, p).await });
+    registry.add::<user::Change, _, _>(|c, x, p| async move { c.user_change(x, p).await });
+    registry.add::<user::SetPassword, _, _>(|c, x, p| async move { c.user_set_password(x, p).await });
+    registry.add::<user::Remove, _, _>(|c, x, p| async move { c.user_remove(x, p).await });
+    registry.add::<user::List, _, _>(|c, x, p| async move { c.user_list(x, p).await });
     registry.add::<system::Health, _, _>(|c, x, p| async move { c.system_health(x, p).await });
     registry.add::<system::Version, _, _>(|c, x, p| async move { c.system_version(x, p).await });
     registry.finish()
@@ -78,7 +88,7 @@ impl<C: Commands> Registry<C> {
             .register_async_method(P::NAME, move |params, commands, extensions| {
                 let carry_out = carry_out.clone();
                 async move {
-                    let (context, params) = open::<P>(params.as_str(), &extensions)?;
+                    let (context, params) = open::<P, C>(&commands, params.as_str(), &extensions)?;
                     let answer = carry_out(commands, context, params).await?;
                     bounded(&answer, limit).map_err(ErrorObjectOwned::from)
                 }
@@ -105,9 +115,14 @@ impl<C: Commands> Registry<C> {
 }
 
 /// Reads the params and puts together what surrounds the command.
-fn open<P: Call>(text: Option<&str>, extensions: &Extensions) -> Result<(CallContext, P), Error> {
+fn open<P: Call, C: Commands>(
+    commands: &C,
+    text: Option<&str>,
+    extensions: &Extensions,
+) -> Result<(CallContext, P), Error> {
     let scope = extensions.get::<Scope>().expect("the transport gives every call its scope");
     if !scope.caller.grants.allow_somewhere(P::NEED) {
+        commands.denied(&scope.caller, P::NAME, P::NEED);
         return Err(Error::Forbidden { needs: P::NEED.to_string() });
     }
     let params = params::read::<P>(text)?;

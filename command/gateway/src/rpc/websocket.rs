@@ -22,12 +22,19 @@ use tokio::{
 use super::{
     Inner, context::Caller, dispatch::Admission, door::Place, limits::Limits, metrics, registry::Scope,
 };
+use crate::access::Validity;
 
 /// Small, because ten thousand idle sockets keep theirs.
 const READ_BUFFER_BYTES: usize = 4_096;
 
 /// Answers the handshake and serves the socket.
-pub(super) fn accept(rpc: Arc<Inner>, upgrade: WebSocketUpgrade, caller: Caller, place: Place) -> Response {
+pub(super) fn accept(
+    rpc: Arc<Inner>,
+    upgrade: WebSocketUpgrade,
+    caller: Caller,
+    held: (Place, Validity),
+) -> Response {
+    let (place, validity) = held;
     let limits = &rpc.dispatch.limits;
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -42,7 +49,7 @@ pub(super) fn accept(rpc: Arc<Inner>, upgrade: WebSocketUpgrade, caller: Caller,
                 let scope = Scope { caller, key: None };
                 tracker.track_future(async move {
                     let _open = (metrics::Socket::open(), place);
-                    serve(rpc, socket, scope).await;
+                    serve(rpc, socket, scope, validity).await;
                 })
             }
         })
@@ -59,7 +66,7 @@ enum End {
     Close(u16, &'static str),
 }
 
-async fn serve(rpc: Arc<Inner>, socket: WebSocket, scope: Scope) {
+async fn serve(rpc: Arc<Inner>, socket: WebSocket, scope: Scope, validity: Validity) {
     let limits = rpc.dispatch.limits.clone();
     let (mut sink, mut stream) = socket.split();
     let places = Arc::new(Semaphore::new(limits.socket_in_flight));
@@ -75,6 +82,8 @@ async fn serve(rpc: Arc<Inner>, socket: WebSocket, scope: Scope) {
                 let Some((text, _place)) = answer else { break End::Gone };
                 write(&mut sink, &limits, Message::Text(text.into())).await
             }
+            // What has begun is carried out; nothing more is taken.
+            () = validity.ended() => break End::Close(close_code::POLICY, "the caller may come in no more"),
             () = rpc.closing.cancelled() => break End::Close(close_code::AWAY, "the server is stopping"),
             _ = ping.tick() => {
                 if heard.elapsed() >= limits.socket_idle {

@@ -1,6 +1,6 @@
 //! `approval.decide`.
 
-use openclaw_core::approval::{Command, Person, State};
+use openclaw_core::approval::{Command, State};
 use openclaw_log::EventLog;
 use openclaw_model::{Event, StreamId, event::approval::ApprovalEvent};
 use serde_json::Value;
@@ -22,14 +22,16 @@ impl<L: EventLog> Service<L> {
         let accepted = match self.recall(&context).await? {
             Some(first) => first,
             None => {
+                let by = self.decider(&context, params.by)?;
                 let state = approvals::fold(&*self.log, params.approval_id).await.map_err(answer::refused)?;
                 // If something else is asked by the time that the decision is recorded, it is refused for its digest,
                 // which covers the schema. So what is checked here is what counts.
                 if state.request.as_ref().is_some_and(|request| request.digest == params.digest) {
                     check(&state, &params.choice, &answer)?;
                 }
+                self.not_the_asker(&by, &state).await?;
                 let command = Command::Decide {
-                    by: Person { name: params.by.name, roles: params.by.roles.into_iter().collect() },
+                    by,
                     digest: params.digest,
                     choice: params.choice,
                     answer,

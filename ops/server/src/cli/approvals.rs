@@ -62,11 +62,11 @@ pub(super) struct DecideArgs {
     /// Name of the choice.
     #[arg(value_name = "CHOICE")]
     choice: String,
-    /// Who decides.
+    /// Who decides; the token itself if it is not given. Naming somebody needs a token with the scope `vouch`.
     #[arg(long, value_name = "NAME")]
-    by: String,
+    by: Option<String>,
     /// What they are; may be given several times.
-    #[arg(long, value_name = "ROLE")]
+    #[arg(long, value_name = "ROLE", requires = "by")]
     role: Vec<String>,
     /// Digest of what they saw, as `show` prints it. Without it, what is asked now is printed and decided.
     #[arg(long, value_name = "DIGEST")]
@@ -155,7 +155,7 @@ async fn decide(args: DecideArgs) -> anyhow::Result<ExitCode> {
         approval_id: args.approval,
         digest,
         choice: args.choice,
-        by: Person { name: args.by, roles: args.role },
+        by: args.by.map(|name| Person { name, roles: args.role }),
         answer: args.answer.as_deref().map(read).transpose()?.map(value),
         comment: args.comment,
     };

@@ -1,8 +1,8 @@
 //! The shell around the application: who may come in, how long they may take, what is said about it.
 //!
 //! From the outside in: security headers and metrics, `Host` and `Origin`, time for the body, what strangers may do,
-//! the token, room for the body, the application. Invariant: everything but the probes is behind the token; a route that is added to the application
-//! cannot be outside of it.
+//! the gate, room for the body, the application. Invariant: everything but the probes and the login is behind the gate;
+//! a route that is added to the application cannot be outside of it.
 
 mod admission;
 mod allowance;
@@ -10,6 +10,8 @@ mod answer;
 mod auth;
 mod body;
 mod connection;
+mod cookie;
+mod login;
 mod observe;
 mod peer;
 mod places;
@@ -25,7 +27,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use axum::{Router, middleware, routing::get};
+use axum::{Router, middleware, routing::{get, post}};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 pub(crate) use admission::Names;
@@ -64,6 +66,8 @@ impl Shell {
     pub(crate) fn around(self, application: Router) -> Router {
         let inside = application
             .route("/metrics", get(probes::metrics))
+            .route("/logout", post(login::log_out))
+            .route("/session", get(login::who))
             .fallback(answer::not_found)
             .method_not_allowed_fallback(answer::method_not_allowed)
             .with_state(())
@@ -75,6 +79,7 @@ impl Shell {
         Router::new()
             .route("/livez", get(probes::livez))
             .route("/readyz", get(probes::readyz))
+            .route("/login", post(login::log_in).fallback(answer::method_not_allowed))
             .merge(inside)
             .layer(middleware::from_fn_with_state(self.attempts.clone(), peer::watch))
             .layer(middleware::from_fn_with_state(self.body_time, body::limit_time))

@@ -48,6 +48,13 @@ impl Peer {
             address => address,
         })
     }
+
+    /// The address that a request comes from; for IPv6 that of its network. Behind a proxy it is the proxy's: what a
+    /// header says about it is not believed.
+    #[must_use]
+    pub(crate) fn address(extensions: &http::Extensions) -> Option<IpAddr> {
+        extensions.get::<Self>().map(|peer| peer.0)
+    }
 }
 
 /// What strangers may do.

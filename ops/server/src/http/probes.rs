@@ -5,6 +5,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
+use openclaw_gateway::rpc::Caller;
+use openclaw_model::access::Need;
 use serde_json::json;
 
 use super::{Shell, answer};
@@ -22,7 +24,18 @@ pub(super) async fn readyz(Extension(shell): Extension<Shell>) -> Response {
 }
 
 /// The metrics in Prometheus's text format.
-pub(super) async fn metrics(Extension(shell): Extension<Shell>) -> Response {
+pub(super) async fn metrics(
+    Extension(shell): Extension<Shell>,
+    Extension(caller): Extension<Caller>,
+) -> Response {
+    // They are of the server as a whole, so the right has to be good everywhere.
+    if !caller.grants.allow_everywhere(Need::Operate) {
+        if let Some(access) = shell.gate.access() {
+            access.denied(&caller.actor, "/metrics", Need::Operate);
+        }
+        let message = "the caller may not do this; it needs the scope `operate`";
+        return answer::refuse(StatusCode::FORBIDDEN, "OC-ACC-001", message);
+    }
     match &shell.metrics {
         Some(handle) => {
             ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render())

@@ -14,8 +14,9 @@ use crate::rpc::{
 };
 
 /// Records what a person decides. The decision is about exactly what the person saw: `digest` names it, and if
-/// something else is asked by now, it is refused. Until there is access control, whoever holds the token vouches for
-/// `by`.
+/// something else is asked by now, it is refused. Somebody who logged in decides as themself, with their role and groups.
+/// A token decides as `token:NAME`, or as `by` if it has the scope `vouch`. Whoever started the run does not decide for
+/// it, unless they are among its assignees.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Decide {
@@ -27,8 +28,9 @@ pub struct Decide {
     pub digest: Digest,
     /// Name of the choice.
     pub choice: String,
-    /// The person.
-    pub by: Person,
+    /// The person; the caller if it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Person>,
     /// The answer that goes with the choice; it has to satisfy the choice's schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Value>,
@@ -84,11 +86,13 @@ impl Call for Decide {
 
     fn check(&self) -> Result<(), Error> {
         bounded("choice", &self.choice, 128)?;
-        bounded("by.name", &self.by.name, 256)?;
-        if self.by.roles.len() > 64 {
-            return Err(Error::invalid("by.roles", "has more than 64 entries"));
+        if let Some(by) = &self.by {
+            bounded("by.name", &by.name, 256)?;
+            if by.roles.len() > 64 {
+                return Err(Error::invalid("by.roles", "has more than 64 entries"));
+            }
+            by.roles.iter().try_for_each(|role| bounded("by.roles", role, 256))?;
         }
-        self.by.roles.iter().try_for_each(|role| bounded("by.roles", role, 256))?;
         self.comment.as_deref().map_or(Ok(()), |comment| bounded("comment", comment, 4_096))
     }
 
@@ -98,7 +102,7 @@ impl Call for Decide {
             approval_id,
             digest: Digest([0x5a; 32]),
             choice: "approve".into(),
-            by: Person { name: "ada".into(), roles: BTreeSet::from(["finance".into()]) },
+            by: Some(Person { name: "ada".into(), roles: BTreeSet::from(["finance".into()]) }),
             answer: None,
             comment: Some("as agreed on the phone".into()),
             idempotency_key: None,

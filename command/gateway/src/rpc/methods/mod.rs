@@ -21,6 +21,8 @@ pub mod run;
 pub mod schedule;
 pub mod session;
 pub mod system;
+pub mod token;
+pub mod user;
 pub mod webhook;
 pub mod workflow;
 

@@ -7,6 +7,7 @@ mod events;
 mod hostile;
 mod over_http;
 mod over_websocket;
+mod scopes;
 
 use std::{
     sync::{
@@ -25,7 +26,9 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use super::{
-    methods::{approval, control, event, fork, run, schedule, session, system, webhook, workflow},
+    methods::{
+        approval, control, event, fork, run, schedule, session, system, token, user, webhook, workflow,
+    },
     *,
 };
 
@@ -220,6 +223,38 @@ impl Commands for Fake {
 
     async fn session_end(&self, _: CallContext, _: session::End) -> Result<session::Accepted, Error> {
         panic!("as the test wants")
+    }
+
+    async fn token_issue(&self, _: CallContext, _: token::Issue) -> Result<token::Issued, Error> {
+        Ok(<token::Issue as methods::Call>::example().1)
+    }
+
+    async fn token_revoke(&self, _: CallContext, _: token::Revoke) -> Result<token::Accepted, Error> {
+        Ok(<token::Revoke as methods::Call>::example().1)
+    }
+
+    async fn token_list(&self, _: CallContext, _: token::List) -> Result<token::Listed, Error> {
+        Ok(<token::List as methods::Call>::example().1)
+    }
+
+    async fn user_add(&self, _: CallContext, _: user::Add) -> Result<user::Accepted, Error> {
+        Ok(<user::Add as methods::Call>::example().1)
+    }
+
+    async fn user_change(&self, _: CallContext, _: user::Change) -> Result<user::Accepted, Error> {
+        Ok(<user::Change as methods::Call>::example().1)
+    }
+
+    async fn user_set_password(&self, _: CallContext, _: user::SetPassword) -> Result<user::Accepted, Error> {
+        Ok(<user::SetPassword as methods::Call>::example().1)
+    }
+
+    async fn user_remove(&self, _: CallContext, _: user::Remove) -> Result<user::Accepted, Error> {
+        Ok(<user::Remove as methods::Call>::example().1)
+    }
+
+    async fn user_list(&self, _: CallContext, _: user::List) -> Result<user::Listed, Error> {
+        Ok(<user::List as methods::Call>::example().1)
     }
 
     async fn system_health(&self, _: CallContext, _: system::Health) -> Result<system::HealthReport, Error> {
