@@ -69,10 +69,22 @@ impl Data {
         self.path.join("workspaces")
     }
 
+    /// The vault; there once one has been made.
+    #[must_use]
+    pub(crate) fn vault(&self) -> PathBuf {
+        self.path.join("vault")
+    }
+
     /// What containers read; there once one has been run.
     #[must_use]
     pub(crate) fn containers(&self) -> PathBuf {
         self.path.join("containers")
+    }
+
+    /// The sockets through which tools reach the network.
+    #[must_use]
+    pub(crate) fn egress(&self) -> PathBuf {
+        self.path.join("egress")
     }
 
     fn address_file(&self) -> PathBuf {

@@ -212,6 +212,7 @@ pub(crate) fn effect() -> Work {
             environment: std::collections::BTreeMap::new(),
             returns: ProcessReturn::Stdout,
             wait: true,
+            sandbox: None,
         }),
         inquiry: None,
         verdict: None,

@@ -27,6 +27,7 @@ mod process;
 pub(crate) mod reader;
 mod resource;
 mod reuse;
+mod sandbox;
 mod schedule;
 mod schema;
 mod secret;

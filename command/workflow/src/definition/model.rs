@@ -7,7 +7,7 @@ use std::{
 
 use openclaw_model::{
     Digest,
-    event::run::{EffectClass, Flow, HttpOutput, ParentClose, ProcessReturn, ScriptLanguage, TaskKind},
+    event::run::{EffectClass, Flow, HttpOutput, ParentClose, ProcessReturn, SandboxRequest, ScriptLanguage, TaskKind},
 };
 use serde_json::Value;
 
@@ -331,6 +331,8 @@ pub struct Process {
     pub wait: bool,
     /// Declared by `metadata.effect`, else idempotent: the sandbox confines it to the run's workspace.
     pub class: Option<EffectClass>,
+    /// What it asks of the sandbox.
+    pub sandbox: Option<SandboxRequest>,
 }
 
 /// What a process runs.

@@ -9,7 +9,7 @@ use super::{
     model::{Body, Process, ProgramTemplate, SubWorkflow},
     problem::code,
     reader::{Fields, Node, Reader, excerpt},
-    resource,
+    resource, sandbox,
 };
 use crate::expression::Template;
 
@@ -30,6 +30,7 @@ pub(super) fn read<'d>(reader: &mut Reader<'d>, task: &Fields<'d>, _: &str, _: &
         reader.word(node, &words)
     });
     let class = reader.effect_class(task, false);
+    let sandbox = sandbox::read(reader, task);
     let mut programs = known[..4].iter().filter_map(|name| fields.get(name).map(|node| (*name, node)));
     let (Some((kind, program)), None) = (programs.next(), programs.next()) else {
         reader.report(code::BAD_VALUE, &node.path, "give one of container, script, shell, workflow");
@@ -52,6 +53,7 @@ pub(super) fn read<'d>(reader: &mut Reader<'d>, task: &Fields<'d>, _: &str, _: &
                 returns: returns?.unwrap_or_default(),
                 wait: wait?.unwrap_or(true),
                 class: class?,
+                sandbox: sandbox?,
             }))
         }
     }

@@ -57,6 +57,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
             environment: [("KEY".to_owned(), "value".to_owned())].into(),
             returns: ProcessReturn::All,
             wait: true,
+            sandbox: None,
         }))
     };
     let http = Request::Http(HttpRequest {

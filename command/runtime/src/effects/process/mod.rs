@@ -1,5 +1,9 @@
 //! `run: shell` and `run: script` (dsl-reference, "Run"), in the sandbox.
 
+mod asked;
+mod network;
+#[cfg(test)]
+mod network_tests;
 mod script;
 #[cfg(test)]
 mod tests;
@@ -11,6 +15,7 @@ use std::{
     sync::Arc,
 };
 
+use openclaw_egress::Proxy;
 use openclaw_model::{
     RunId,
     event::run::{ProcessRequest, ProcessReturn, Program, WorkflowError},
@@ -25,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::script::Script;
 
+pub use self::network::{Caller, Network};
+
 /// What a process finds in its environment unless the task says otherwise: programs, a private home, UTF-8.
 const ENVIRONMENT: [(&str, &str); 3] =
     [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/tmp"), ("LANG", "C.UTF-8")];
@@ -37,6 +44,8 @@ pub struct ProcessEffects {
     sandbox: Arc<dyn Sandbox>,
     workspaces: PathBuf,
     policy: Policy,
+    most: Policy,
+    network: Option<Network>,
 }
 
 impl fmt::Debug for ProcessEffects {
@@ -52,7 +61,21 @@ impl ProcessEffects {
     /// `workspaces` is an absolute directory of the server's own; it is made at need.
     #[must_use]
     pub fn new(sandbox: Arc<dyn Sandbox>, workspaces: PathBuf, policy: Policy) -> Self {
-        Self { sandbox, workspaces, policy }
+        Self { sandbox, workspaces, most: policy.clone(), policy, network: None }
+    }
+
+    /// Lets tasks ask for up to `most`; without it, for no more than what they have anyway.
+    #[must_use]
+    pub fn with_most(mut self, most: Policy) -> Self {
+        self.most = most;
+        self
+    }
+
+    /// With a way to the network for tasks that ask for it.
+    #[must_use]
+    pub fn with_network(mut self, network: Network) -> Self {
+        self.network = Some(network);
+        self
     }
 
     /// Runs `request` to its end in the workspace of `run`, which tasks of one run share.
@@ -63,13 +86,16 @@ impl ProcessEffects {
     /// # Errors
     /// A runtime error (500) if the process failed or no sandbox can be had (`OC-SBX-001`), a timeout error (408) if
     /// its wall time ran out, a configuration error (400) if it cannot be run as it is: no interpreter
-    /// (`OC-SBX-002`), a bad argument or environment (`OC-SBX-003`).
+    /// (`OC-SBX-002`), a bad argument or environment (`OC-SBX-003`); an authorization error (403) if its task asks for
+    /// more than the server allows (`OC-SBX-005`), or for a stricter level than the machine has (`OC-SBX-004`).
     pub async fn perform(
         &self,
         run: RunId,
         request: &ProcessRequest,
+        caller: &Caller,
         cancel: CancellationToken,
     ) -> EffectOutcome {
+        let (policy, proxy) = self.confined(request, caller)?;
         let workspace = self.workspace(run).await.map_err(|problem| {
             error::runtime(format!("the workspace of run {run} cannot be made: {problem}"))
         })?;
@@ -86,23 +112,42 @@ impl ProcessEffects {
             }
         };
         command.extend(request.arguments.iter().cloned());
+        let limits = policy.limits;
         let job = Job {
-            policy: self.policy.clone(),
+            policy,
             command,
             environment: environment(&request.environment),
             stdin: request.stdin.clone().map(String::into_bytes),
             workspace,
-            egress: None,
+            egress: proxy.as_ref().map(|proxy| proxy.socket().to_owned()),
             wanted: wanted(request.returns),
         };
         let result = self.sandbox.run(job, cancel).await;
+        if let Some(proxy) = proxy {
+            proxy.stop().await;
+        }
         if let Some(script) = script {
             script.remove().await;
         }
         match result {
-            Ok(outcome) => output(request.returns, &outcome, &self.policy.limits),
+            Ok(outcome) => output(request.returns, &outcome, &limits),
             Err(error) => Err(refused(error)),
         }
+    }
+
+    /// The policy of a process, and the proxy that it reaches the network through if it asks for any.
+    fn confined(
+        &self,
+        request: &ProcessRequest,
+        caller: &Caller,
+    ) -> Result<(Policy, Option<Proxy>), WorkflowError> {
+        let policy = asked::policy(&self.policy, &self.most, request.sandbox.as_deref())?;
+        let asked = request.sandbox.as_deref().map_or(&[][..], |asked| &asked.network);
+        let proxy = match &self.network {
+            Some(network) if !asked.is_empty() => Some(network.start(caller, policy.level, asked)?),
+            _ => None,
+        };
+        Ok((policy, proxy))
     }
 
     /// Removes the workspace of `run` with everything in it. Only for a run of which no process is alive.

@@ -41,7 +41,10 @@ fn asking(network: &[(&str, Option<&str>)]) -> ProcessRequest {
         environment: Default::default(),
         returns: ProcessReturn::Code,
         wait: true,
-        sandbox: Some(Box::new(SandboxRequest { network: network.iter().map(entry).collect() })),
+        sandbox: Some(Box::new(SandboxRequest {
+            network: network.iter().map(entry).collect(),
+            ..SandboxRequest::default()
+        })),
     }
 }
 

@@ -63,6 +63,7 @@ fn shell(command: &str) -> ProcessRequest {
         environment: BTreeMap::new(),
         returns: ProcessReturn::Stdout,
         wait: true,
+        sandbox: None,
     }
 }
 
@@ -73,7 +74,7 @@ fn script(language: ScriptLanguage, code: &str) -> ProcessRequest {
 async fn perform(request: &ProcessRequest) -> EffectOutcome {
     let directory = tempfile::tempdir().unwrap();
     let effects = effects(Arc::new(Open::default()), directory.path());
-    effects.perform(run_id(), request, CancellationToken::new()).await
+    effects.perform(run_id(), request, &Caller::default(), CancellationToken::new()).await
 }
 
 fn effects(sandbox: Arc<dyn Sandbox>, directory: &Path) -> ProcessEffects {
@@ -84,7 +85,7 @@ async fn fixed(returns: ProcessReturn, result: Result<Outcome, Error>) -> Effect
     let directory = tempfile::tempdir().unwrap();
     let request = ProcessRequest { returns, ..shell("true") };
     effects(Arc::new(Fixed(result)), directory.path())
-        .perform(run_id(), &request, CancellationToken::new())
+        .perform(run_id(), &request, &Caller::default(), CancellationToken::new())
         .await
 }
 
@@ -113,8 +114,8 @@ async fn the_job_is_confined_to_the_runs_own_private_workspace() {
     let directory = tempfile::tempdir().unwrap();
     let sandbox = Arc::new(Open::default());
     let effects = effects(sandbox.clone(), directory.path());
-    effects.perform(run_id(), &shell("echo x > kept"), CancellationToken::new()).await.unwrap();
-    let kept = effects.perform(run_id(), &shell("cat kept"), CancellationToken::new()).await;
+    effects.perform(run_id(), &shell("echo x > kept"), &Caller::default(), CancellationToken::new()).await.unwrap();
+    let kept = effects.perform(run_id(), &shell("cat kept"), &Caller::default(), CancellationToken::new()).await;
     assert_eq!(kept, Ok(json!("x\n")), "tasks of a run share it");
 
     let job = sandbox.jobs.lock().unwrap()[0].clone();
@@ -158,7 +159,7 @@ async fn a_script_is_gone_when_it_has_run() {
     assert_eq!(perform(&listing).await, Ok(json!("1\n")));
     let directory = tempfile::tempdir().unwrap();
     let effects = effects(Arc::new(Open::default()), directory.path());
-    effects.perform(run_id(), &listing, CancellationToken::new()).await.unwrap();
+    effects.perform(run_id(), &listing, &Caller::default(), CancellationToken::new()).await.unwrap();
     let left = std::fs::read_dir(effects.path(run_id())).unwrap().count();
     assert_eq!(left, 0);
 }

@@ -104,6 +104,7 @@ impl Step<'_> {
             environment: self.texts(process.environment.as_ref(), "environment", input, place)?,
             returns: process.returns,
             wait: process.wait,
+            sandbox: process.sandbox.clone().map(Box::new),
         };
         // The sandbox confines the process to the run's own workspace.
         Ok((process.class.unwrap_or(EffectClass::Idempotent), Request::Process(request)))

@@ -6,11 +6,13 @@
 mod lifecycle;
 mod listen;
 mod request;
+mod sandbox;
 mod task;
 
 pub use lifecycle::*;
 pub use listen::*;
 pub use request::*;
+pub use sandbox::*;
 pub use task::*;
 
 use super::family::event_family;

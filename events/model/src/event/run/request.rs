@@ -10,7 +10,7 @@ use alloc::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ParentClose;
+use super::{ParentClose, SandboxRequest};
 use crate::{
     RunId,
     event::{approval::ApprovalRequest, policy::Verdict},
@@ -276,6 +276,9 @@ pub struct ProcessRequest {
     pub returns: ProcessReturn,
     /// Whether the task waits for the end of the process.
     pub wait: bool,
+    /// What the task asks of the sandbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Box<SandboxRequest>>,
 }
 
 /// What a process runs.
