@@ -8,6 +8,7 @@
 //! worker before that event, with a code and its position.
 
 mod builder;
+mod compare;
 mod failure;
 mod feed;
 mod generation;
@@ -18,6 +19,7 @@ mod store;
 mod views;
 mod worker;
 
+pub use compare::{Comparison, compare};
 pub use failure::Failure;
 pub use generation::Reader;
 pub use progress::{Changed, Progress, Stale, Status};

@@ -17,6 +17,8 @@ use crate::{Error, RpcError, tls::Trust};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// More than the longest time that a call may ask the server to wait.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(330);
+/// Time for all of a download.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
 /// How long to wait before each repetition of a request that nobody answered.
 const RETRIES: [Duration; 3] =
     [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1_600)];
@@ -128,6 +130,23 @@ impl Client {
         outcome(&answer, id)
     }
 
+    /// Asks for `path`, which may be as long as it likes to come: with `GET`, or with `POST` and no body.
+    ///
+    /// # Errors
+    /// [`Error::Status`] with the server's code and message if it refused.
+    pub async fn download(&self, path: &str, post: bool) -> Result<Download, Error> {
+        let url = format!("{}{path}", self.inner.base);
+        let request = if post { self.inner.http.post(&url) } else { self.inner.http.get(&url) };
+        let sent = request.timeout(DOWNLOAD_TIMEOUT).send().await;
+        let response = sent.map_err(|error| Error::Transport { url: url.clone(), source: error.into() })?;
+        if response.status().is_success() {
+            return Ok(Download { response, url });
+        }
+        let status = response.status().as_u16();
+        let answer = read(response, &url).await?;
+        Err(Error::Status { status, body: answer.to_string() })
+    }
+
     /// POSTs `body` and answers the JSON of the response. `repeatable` says whether sending it twice is harmless.
     pub(crate) async fn post_json(
         &self,
@@ -148,6 +167,25 @@ impl Client {
                 },
             }
         }
+    }
+}
+
+/// An answer that comes in pieces.
+#[derive(Debug)]
+pub struct Download {
+    response: Response,
+    url: String,
+}
+
+impl Download {
+    /// The next piece; none at the end.
+    ///
+    /// # Errors
+    /// [`Error::Transport`] when it was broken off before its end.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        let piece = self.response.chunk().await;
+        let piece = piece.map_err(|error| Error::Transport { url: self.url.clone(), source: error.into() })?;
+        Ok(piece.map(Vec::from))
     }
 }
 

@@ -27,7 +27,7 @@ mod methods;
 mod subscribe;
 mod tls;
 
-pub use call::Client;
+pub use call::{Client, Download};
 pub use control::{
     DeadLetters, Decide, Decided, EffectOutcome, ForkAt, ForkRun, ForkedRun, HaltRun, Person, PublishEvent,
     PublishedEvent, ReconcileEffect, Recorded, RegisterWebhook, RemoveWebhook, ResumeRun, RetryRun,
