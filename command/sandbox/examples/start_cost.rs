@@ -29,7 +29,7 @@ fn main() {
 }
 
 async fn measure(runs: usize) {
-    let sandbox = Machine::new(Config::default());
+    let sandbox = Machine::new(Config { spare_helper: true, ..Config::default() });
     let workspace = std::env::temp_dir().join(format!("start-cost-{}", std::process::id()));
     std::fs::create_dir_all(&workspace).expect("a workspace can be made");
     let names = ["plain process", "bare bwrap", "none", "relaxed", "strict"];

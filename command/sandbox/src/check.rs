@@ -42,6 +42,10 @@ pub(crate) fn words(job: &Job) -> Result<(), Error> {
         }
     }
     for (name, value) in &job.environment {
+        // What every program gets is not the policy's to take away.
+        if !job.policy.environment.has(name) && !["PATH", "HOME", "LANG"].contains(&name.as_str()) {
+            return Err(Error::Refused(format!("the policy has no environment entry {name:?}")));
+        }
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             return Err(Error::Refused(format!("the environment entry {name:?} cannot be passed on")));
         }
@@ -138,6 +142,15 @@ mod tests {
             job.environment.insert(name.into(), value.into());
             assert!(matches!(words(&job), Err(Error::Refused(_))), "{name:?}");
         }
+        let mut job_with_name = job(&["true"], "/srv");
+        job_with_name.policy.environment = openclaw_ports::sandbox::Names(["APP_*".to_owned()].into());
+        job_with_name.environment = ["APP_X", "PATH"].map(|name| (name.to_owned(), String::new())).into();
+        assert_eq!(words(&job_with_name), Ok(()));
+        job_with_name.environment.insert("LD_PRELOAD".into(), "x".into());
+        assert!(
+            matches!(words(&job_with_name), Err(Error::Refused(_))),
+            "a name that the policy does not have"
+        );
         let many = vec!["x"; MAX_WORDS + 1];
         assert!(words(&job(&many, "/srv")).is_err());
         assert_eq!(words(&job(&["echo", "grüß", ""], "/srv")), Ok(()));

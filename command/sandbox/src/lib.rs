@@ -33,6 +33,7 @@ mod check;
 pub mod cli;
 mod conversation;
 pub mod doctor;
+pub mod foreign;
 pub mod helper;
 mod inner;
 mod layer;

@@ -42,6 +42,9 @@ pub struct Config {
     pub control_groups: bool,
     /// A directory that the server may write, for the workspaces of probes. Default: that for temporary files.
     pub scratch: PathBuf,
+    /// Whether a helper is kept ready for the next job once there was a first, which makes jobs start sooner. Only
+    /// where the whole life of the machine is in one runtime. Default: no.
+    pub spare_helper: bool,
     /// What is left out, to show what it is for.
     #[doc(hidden)]
     pub without: BTreeSet<Layer>,
@@ -58,6 +61,7 @@ impl Default for Config {
             require_landlock: false,
             control_groups: true,
             scratch: std::env::temp_dir(),
+            spare_helper: false,
             without: BTreeSet::new(),
         }
     }
@@ -122,6 +126,7 @@ pub struct Machine {
     filters: Result<Filters, String>,
     groups: OnceCell<Result<Groups, String>>,
     found: OnceCell<InForce>,
+    spare: conversation::Spare,
 }
 
 #[derive(Debug)]
@@ -139,7 +144,13 @@ impl Machine {
         let filters = compile(Level::Strict).and_then(|strict| {
             Ok(Filters { strict, relaxed: compile(Level::Relaxed)?, confined: compile(Level::Confined)? })
         });
-        Self { config, filters, groups: OnceCell::new(), found: OnceCell::new() }
+        Self {
+            config,
+            filters,
+            groups: OnceCell::new(),
+            found: OnceCell::new(),
+            spare: conversation::Spare::default(),
+        }
     }
 
     /// What confines processes on this machine. Found by trying at the first call, or the first job; at most a few
@@ -300,7 +311,8 @@ impl Machine {
             Err(_) => None,
         };
         request.header.group = leaf.as_ref().map(crate::cgroup::Leaf::group);
-        let result = conversation::hold(&self.config, &request, wanted, cancel, stdout, stderr).await;
+        let result =
+            conversation::hold(&self.config, &self.spare, &request, wanted, cancel, stdout, stderr).await;
         let passed = leaf.as_ref().and_then(crate::cgroup::Leaf::passed);
         explain(result, passed)
     }

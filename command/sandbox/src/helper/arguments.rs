@@ -3,7 +3,10 @@
 use std::{
     ffi::OsString,
     fs,
-    os::{fd::RawFd, unix::ffi::OsStrExt},
+    os::{
+        fd::RawFd,
+        unix::{ffi::OsStrExt, fs::MetadataExt},
+    },
     path::Path,
 };
 
@@ -73,7 +76,10 @@ impl Plan<'_> {
         for directory in HIDDEN_PROC.into_iter().filter(|path| Path::new(path).is_dir()) {
             list.text(&format!("--size 4096 --tmpfs {directory} --remount-ro {directory}"));
         }
-        for file in MASKED_PROC.into_iter().filter(|path| Path::new(path).exists()) {
+        // What only root may open is closed to the tree anyhow, and each mount is paid for at every start.
+        let open_to_others =
+            |path: &&str| fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o006 != 0);
+        for file in MASKED_PROC.into_iter().filter(open_to_others) {
             list.text(&format!("--ro-bind /dev/null {file}"));
         }
         // Shared memory is after the rest of /dev has become read-only no part of it any more.
@@ -122,7 +128,11 @@ impl Plan<'_> {
         }
         list.text("--dir /etc");
         for entry in system::ETC.map(Path::new).into_iter().filter(|entry| entry.exists()) {
-            list.pair("--ro-bind", entry, entry);
+            // A link to what is visible anyhow costs less than a mount.
+            match fs::read_link(entry) {
+                Ok(target) if target.starts_with("/usr") => list.pair("--symlink", &target, entry),
+                _ => list.pair("--ro-bind", entry, entry),
+            }
         }
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Run {
 enum Level {
     /// Nothing is isolated; limits and the clean environment still apply.
     None,
+    /// What works without namespaces; a stricter level where the machine reaches one.
+    Confined,
     /// As strict, with internet sockets in a network of its own that leads nowhere.
     Relaxed,
     /// No network, read-only system; only the workspace is writable.
@@ -46,6 +48,7 @@ impl From<Level> for sandbox::Level {
     fn from(level: Level) -> Self {
         match level {
             Level::None => Self::None,
+            Level::Confined => Self::Confined,
             Level::Relaxed => Self::Relaxed,
             Level::Strict => Self::Strict,
         }
