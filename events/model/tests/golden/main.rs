@@ -4,6 +4,7 @@
 //! such data.
 
 mod control;
+mod guard;
 mod other;
 mod outside;
 mod people;
@@ -25,7 +26,15 @@ fn folder() -> PathBuf {
 
 /// One event of each type, with every field set; several where a type has forms.
 fn samples() -> Vec<(&'static str, Event)> {
-    [run::samples(), control::samples(), other::samples(), people::samples(), outside::samples()].concat()
+    [
+        run::samples(),
+        control::samples(),
+        other::samples(),
+        people::samples(),
+        outside::samples(),
+        guard::samples(),
+    ]
+    .concat()
 }
 
 fn path(event: &Event, form: &str) -> PathBuf {
@@ -66,7 +75,7 @@ fn every_fixture_ever_written_can_be_read() {
 
 #[test]
 fn every_type_has_a_fixture() {
-    let types = [
+    let mut types = [
         RunEvent::TYPES,
         SessionEvent::TYPES,
         WorkflowEvent::TYPES,
@@ -76,6 +85,7 @@ fn every_type_has_a_fixture() {
         PublishedEvent::TYPES,
     ]
     .concat();
+    types.extend(guard::types());
     let sampled: BTreeSet<&str> = samples().iter().map(|(_, event)| event.event_type()).collect();
     let missing: Vec<_> = types.iter().filter(|event_type| !sampled.contains(*event_type)).collect();
     assert!(missing.is_empty(), "{missing:?}");
