@@ -50,7 +50,10 @@ async fn a_server_as_users_start_it_calls_neither_metadata_nor_this_machine_and_
     }
     assert_eq!(counting.calls(), []);
     let (_, metrics) = server.caller().get("/metrics").await;
-    assert!(metrics.contains("openclaw_egress_denied_total{by=\"server\",code=\"OC-EGR-001\"} 5"), "{metrics}");
+    assert!(
+        metrics.contains("openclaw_egress_denied_total{by=\"server\",code=\"OC-EGR-001\"} 5"),
+        "{metrics}"
+    );
     server.terminate().await;
 }
 
@@ -60,8 +63,8 @@ async fn what_is_allowed_is_a_host_at_a_port_and_a_redirect_leads_no_further() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let leading = listener.local_addr().unwrap().port();
     let target = closed.url("/secret");
-    let application = Router::new()
-        .fallback(any(async move || (axum::http::StatusCode::FOUND, [(LOCATION, target)])));
+    let application =
+        Router::new().fallback(any(async move || (axum::http::StatusCode::FOUND, [(LOCATION, target)])));
     let mut serving = JoinSet::new();
     serving.spawn(async move { axum::serve(listener, application).await.unwrap() });
 

@@ -86,7 +86,8 @@ async fn a_tool_reaches_what_its_task_asks_for_and_nothing_else() {
     }
     let directory = tempfile::tempdir().unwrap();
     let (api, other) = (Api::start().await, Counting::start().await);
-    let (here, there) = (format!("127.0.0.1:{}", api.port), other.url("/").replace("http://", "").replace('/', ""));
+    let (here, there) =
+        (format!("127.0.0.1:{}", api.port), other.url("/").replace("http://", "").replace('/', ""));
     let server = start(directory.path(), &[&here, &there]).await;
     let command = format!(
         "curl -sS -m 20 http://{here}/plain; echo \" $?\"; \
@@ -108,9 +109,12 @@ async fn a_tool_reaches_what_its_task_asks_for_and_nothing_else() {
     assert_eq!((api.headers().len(), other.calls().len()), (2, 0));
 
     let events = connections(&server, run["runId"].as_str().unwrap(), 7).await;
-    let of = |name: &str| events.iter().filter(|(kind, _)| kind == name).map(|(_, data)| data).collect::<Vec<_>>();
+    let of =
+        |name: &str| events.iter().filter(|(kind, _)| kind == name).map(|(_, data)| data).collect::<Vec<_>>();
     assert_eq!(of("egress.opened").len(), 2, "{events:?}");
-    assert!(of("egress.opened").iter().all(|data| data["port"] == json!(api.port) && data["task"] == json!(1)));
+    assert!(
+        of("egress.opened").iter().all(|data| data["port"] == json!(api.port) && data["task"] == json!(1))
+    );
     assert_eq!(of("egress.closed").len(), 2, "{events:?}");
     assert!(of("egress.closed").iter().all(|data| data["received_bytes"].as_u64().unwrap() > 12));
     let denied = of("egress.denied");
@@ -144,7 +148,9 @@ fn holding(directory: &Path) -> Vec<String> {
         let path = entry.path();
         if path.is_dir() {
             found.extend(holding(&path));
-        } else if fs::read(&path).is_ok_and(|bytes| bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes())) {
+        } else if fs::read(&path)
+            .is_ok_and(|bytes| bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()))
+        {
             found.push(path.display().to_string());
         }
     }
@@ -171,7 +177,8 @@ async fn a_credential_is_seen_by_the_server_that_it_is_for_and_nowhere_else() {
     assert_eq!(run["status"], "completed", "{run}");
     assert!(run["output"]["stdout"].as_str().unwrap().contains("from the api"), "{run}");
     let headers = api.headers();
-    let sent: Vec<_> = headers[0].get_all("authorization").iter().map(|value| value.to_str().unwrap()).collect();
+    let sent: Vec<_> =
+        headers[0].get_all("authorization").iter().map(|value| value.to_str().unwrap()).collect();
     assert_eq!(sent, [format!("Bearer {SECRET}")]);
     let events = connections(&server, run["runId"].as_str().unwrap(), 2).await;
     assert_eq!(events[0].1["credential"], "api", "{events:?}");
