@@ -10,7 +10,7 @@ use std::{
 
 use openclaw_ports::{
     Sandbox,
-    sandbox::{End, Level, Limit},
+    sandbox::{End, Level, Limit, Limits},
 };
 use support::{alive, run, sandbox, shell, text, unique_sleep};
 use tokio::time::Instant;
@@ -181,4 +181,60 @@ async fn a_fork_bomb_stops_at_the_limit() {
         "the shell says that it cannot fork: {}",
         text(&outcome)
     );
+}
+
+/// Each passed limit that can be told, at each level at which it is: the end names it.
+#[tokio::test]
+async fn a_limit_that_is_passed_is_named() {
+    let cases: [(Limit, &str, fn(&mut Limits)); 6] = [
+        (Limit::Cpu, "for i in 1 2 3 4; do (while :; do :; done) & done; wait", |limits| limits.cpu_seconds = 1),
+        (Limit::FileSize, "exec head -c 3000000 /dev/zero > big", |limits| limits.file_bytes = 1 << 20),
+        (Limit::WorkspaceSize, "head -c 3000000 /dev/zero > big; sleep 20", |limits| {
+            limits.workspace_bytes = 1 << 20
+        }),
+        (Limit::WorkspaceFiles, "seq 300 | xargs touch; sleep 20", |limits| limits.workspace_files = 200),
+        (
+            Limit::Memory,
+            "for i in 1 2 3; do dd if=/dev/zero of=/dev/null bs=40M count=1000000 & done; wait; sleep 20",
+            |limits| {
+                limits.memory_bytes = 100 << 20;
+            },
+        ),
+        (Limit::Processes, "for i in 1 2 3 4 5 6 7 8 9; do sleep 20 & done; wait", |limits| {
+            limits.processes = 9
+        }),
+    ];
+    for level in ALL {
+        for (limit, script, change) in cases {
+            let workspace = tempfile::tempdir().unwrap();
+            let mut job = shell(script, workspace.path());
+            job.policy.level = level;
+            change(&mut job.policy.limits);
+            let outcome = run(job).await.unwrap();
+            assert_eq!(outcome.end, End::Limit(limit), "{level:?}: {}", text(&outcome));
+        }
+    }
+}
+
+/// The counterpart: a tree that uses all that it may is left alone.
+#[tokio::test]
+async fn a_tree_at_its_limits_is_left_alone() {
+    let workspace = tempfile::tempdir().unwrap();
+    let mut job = shell("for i in 1 2 3 4 5 6 7 8; do sleep 0.8 & done; wait; echo fine", workspace.path());
+    job.policy.limits.processes = 9;
+    assert_eq!(text(&run(job).await.unwrap()), "fine\n");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_wanted_whole_and_is_not_ends_the_process() {
+    for level in ALL {
+        let workspace = tempfile::tempdir().unwrap();
+        let mut job =
+            shell("head -c 20000 /dev/zero; head -c 20000 /dev/zero >&2; sleep 20", workspace.path());
+        job.policy.level = level;
+        job.policy.limits.output_bytes = 1000;
+        job.wanted.stdout = true;
+        let outcome = run(job).await.unwrap();
+        assert_eq!((outcome.end, outcome.stdout.len()), (End::Limit(Limit::Output), 1000), "{level:?}");
+    }
 }

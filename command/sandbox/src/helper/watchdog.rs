@@ -76,7 +76,7 @@ impl Watchdog {
             all.threads += usage.threads;
             all.cpu_ticks = all.cpu_ticks.saturating_add(usage.cpu_ticks);
         }
-        if all.cpu_ticks / clock_ticks_per_second().max(1) > self.limits.cpu_seconds {
+        if all.cpu_ticks > self.limits.cpu_seconds.saturating_mul(clock_ticks_per_second()) {
             return Some(Limit::Cpu);
         }
         if self.grouped {
