@@ -4,6 +4,7 @@
 mod accepted;
 mod events;
 mod hostile;
+mod network;
 mod outside;
 mod people;
 mod refused;

@@ -93,3 +93,40 @@ fn secrets_of_the_environment_are_no_settings_and_are_printed_nowhere() {
     assert_eq!(config.given.engine.keys().collect::<Vec<_>>(), ["DOCKER_HOST", "PATH"]);
     assert!(!format!("{config:?}{environment:?}{}", config.to_toml()).contains("s3cret"));
 }
+
+#[test]
+fn destinations_are_read_from_every_layer_and_a_list_that_allows_everything_is_refused() {
+    let file = file(
+        "[egress]\nallow_private = [\"10.0.0.0/8:5432\"]\ndeny = [\"*.evil.example:*\"]\n\
+         [[egress.credentials]]\ncredential = \"api/key\"\ndestination = \"api.example.com:443\"\n",
+    );
+    let config = Config::load(Some(file.path()), &Environment::default(), &[]).unwrap();
+    assert_eq!(config.egress.allow_private[0].to_string(), "10.0.0.0/8:5432");
+    let (destination, injection) = config.egress.injections().unwrap().remove(0);
+    assert_eq!(
+        (destination.to_string().as_str(), injection.credential()),
+        ("api.example.com:443", "api/key")
+    );
+
+    let flag = Override::list("--allow-private-egress", "egress.allow_private", &["[::1]:*".into()]);
+    let environment = Environment::of([("OPENCLAW_EGRESS__ALLOW", "[\"a.example:443\"]")]);
+    let config = Config::load(Some(file.path()), &environment, &[flag]).unwrap();
+    let shown =
+        |list: &[openclaw_egress::Destination]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(shown(&config.egress.allow_private), ["[::1]:*"], "a flag replaces the list of the file");
+    assert_eq!(shown(&config.egress.allow), ["a.example:443"]);
+
+    for (text, part) in [
+        ("[egress]\nallow_private = [\"*:80\"]\n", "`egress.allow_private`"),
+        ("[egress]\nallow_private = [\"localhost\"]\n", "OC-EGR-002"),
+        ("[egress]\ndeny = [\"::1:80\"]\n", "OC-EGR-002"),
+        ("[egress]\ntool_bytes = 0\n", "`egress.tool_bytes`"),
+        (
+            "[[egress.credentials]]\ncredential = \"a\"\ndestination = \"b:1\"\nformat = \"x\"\n",
+            "`egress.credentials`",
+        ),
+    ] {
+        let error = refusal(text);
+        assert!(error.contains("OC-CFG-002") && error.contains(part), "{text}: {error}");
+    }
+}

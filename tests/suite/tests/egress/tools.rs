@@ -42,14 +42,14 @@ impl Api {
     }
 }
 
-/// A server whose tools run relaxed and may reach `network`; `api` is put into requests to the first.
+/// A server whose tools may reach `network` if they run relaxed; `api` is put into requests to the first.
 async fn start(data: &Path, network: &[&str]) -> Server {
     let config = data.join("egress.toml");
     let first = network[0];
     fs::write(
         &config,
         format!(
-            "[sandbox]\nlevel = \"relaxed\"\nnetwork = {}\n[[egress.credentials]]\ncredential = \"api\"\n\
+            "[sandbox]\nnetwork = {}\n[[egress.credentials]]\ncredential = \"api\"\n\
              destination = \"{first}\"\ntls = false\n",
             json!(network)
         ),
@@ -66,7 +66,7 @@ async fn start(data: &Path, network: &[&str]) -> Server {
 fn tool(command: &str, network: Value) -> Value {
     json!({
         "run": { "shell": { "command": command }, "return": "all" },
-        "metadata": { "sandbox": { "network": network } },
+        "metadata": { "sandbox": { "level": "relaxed", "network": network } },
     })
 }
 
