@@ -188,6 +188,11 @@ async fn question(
 }
 
 impl Question {
+    /// Holds it against the limits.
+    pub(crate) fn inspect(self) {
+        let _ = guard::admit(&self.query, &self.variables.unwrap_or_default());
+    }
+
     /// The question as a request, if it is within the limits.
     pub(crate) fn admit(self, caller: Caller) -> Result<Request, ServerError> {
         let variables = self.variables.unwrap_or_default();

@@ -10,6 +10,8 @@ mod caller;
 mod cursor;
 mod door;
 mod fault;
+#[doc(hidden)]
+pub mod fuzz;
 mod guard;
 mod history;
 mod http;

@@ -34,6 +34,8 @@ pub mod cli;
 mod conversation;
 pub mod doctor;
 pub mod foreign;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod helper;
 mod inner;
 mod layer;

@@ -13,6 +13,8 @@ mod db;
 pub mod disk;
 mod error;
 mod filter;
+#[doc(hidden)]
+pub mod fuzz;
 mod heads;
 mod index;
 mod layout;

@@ -273,12 +273,12 @@ fn position_of(key: &[u8]) -> Option<Position> {
 
 /// Reuses one decompression context for all chunks of a walk.
 #[derive(Default)]
-struct Inflater {
+pub(crate) struct Inflater {
     context: Option<zstd::bulk::Decompressor<'static>>,
 }
 
 impl Inflater {
-    fn inflate(&mut self, first: Position, value: &[u8]) -> Result<Vec<u8>, ReadError> {
+    pub(crate) fn inflate(&mut self, first: Position, value: &[u8]) -> Result<Vec<u8>, ReadError> {
         let bad = |reason: &str| damaged(first, format_args!("a compressed chunk cannot be read: {reason}"));
         let (head, compressed) = value.split_first_chunk::<5>().ok_or_else(|| bad("it is cut off"))?;
         let [format, length @ ..] = *head;

@@ -12,7 +12,7 @@ use crate::http::Question;
 /// What a client may send. Payloads of pings are allowed and not read.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum ClientMessage {
+pub(crate) enum ClientMessage {
     ConnectionInit {
         #[serde(default)]
         payload: Option<Value>,

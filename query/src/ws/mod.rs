@@ -3,7 +3,7 @@
 //!
 //! Invariant: what is kept for a client that does not read is bounded, per subscription and per socket.
 
-mod message;
+pub(crate) mod message;
 mod outbox;
 
 use std::{collections::HashMap, time::Duration};

@@ -71,12 +71,26 @@ pub(super) async fn handle(rpc: Arc<Inner>, request: Request) -> Response {
 }
 
 /// The JSON texts of the events; `many` if the answer has to be a list as well.
-struct Events {
+pub(super) struct Events {
     texts: Vec<String>,
     many: bool,
 }
 
-async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Events, (StatusCode, Error)> {
+impl Events {
+    /// A call for each of them.
+    pub(super) fn calls(&self) -> impl Iterator<Item = String> + '_ {
+        self.texts.iter().map(|event| {
+            let method = event::Publish::NAME;
+            format!(r#"{{"jsonrpc":"2.0","id":0,"method":"{method}","params":{{"event":{event}}}}}"#)
+        })
+    }
+}
+
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Events, (StatusCode, Error)> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Some(mode) = mode(headers, kind) else {
         return Err((
@@ -162,13 +176,8 @@ fn binary(headers: &HeaderMap, kind: &str, body: &Bytes) -> Result<Map<String, V
 
 /// Publishes the events and answers what became of each.
 async fn publish(rpc: &Inner, caller: Caller, events: Events) -> Response {
-    let Events { texts, many } = events;
     let scope = Scope { caller, key: None };
-    let calls = texts.into_iter().map(|event| {
-        let method = event::Publish::NAME;
-        format!(r#"{{"jsonrpc":"2.0","id":0,"method":"{method}","params":{{"event":{event}}}}}"#)
-    });
-    let outcomes: Vec<(StatusCode, Value)> = stream::iter(calls)
+    let outcomes: Vec<(StatusCode, Value)> = stream::iter(events.calls())
         .map(|call| {
             let scope = &scope;
             async move { outcome(rpc.dispatch.message(scope, &call, Admission::Open).await) }
@@ -179,7 +188,7 @@ async fn publish(rpc: &Inner, caller: Caller, events: Events) -> Response {
     let worst = outcomes.iter().map(|(status, _)| *status).max().unwrap_or(StatusCode::OK);
     let mut bodies: Vec<Value> = outcomes.into_iter().map(|(_, body)| body).collect();
     let wait = bodies.iter().filter_map(|body| body["retryAfterMs"].as_u64()).max();
-    let body = if many { Value::Array(bodies) } else { bodies.pop().unwrap_or_default() };
+    let body = if events.many { Value::Array(bodies) } else { bodies.pop().unwrap_or_default() };
     let response = answer(worst, &body);
     match wait {
         Some(wait) if worst == StatusCode::TOO_MANY_REQUESTS => later(response, Duration::from_millis(wait)),

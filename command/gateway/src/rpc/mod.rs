@@ -16,6 +16,8 @@ mod door;
 mod envelope;
 pub mod error;
 mod events;
+#[doc(hidden)]
+pub mod fuzz;
 mod json;
 mod limits;
 pub mod methods;
