@@ -5,8 +5,15 @@
 //!
 //! Invariant: nothing that comes from outside can hold a handle: what effects bring in goes through [`defang`].
 
-use std::{borrow::Cow, collections::BTreeSet, fmt};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    future::Future,
+    pin::Pin,
+};
 
+use openclaw_model::{RunId, TaskId};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -96,21 +103,52 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// The vault is sealed, and the secret is nowhere else. `OC-SEC-005`.
+    #[error("OC-SEC-005: the vault is sealed, so that the secret {0} cannot be used")]
+    Sealed(String),
+    /// Its use could not be recorded, so that it was not handed out. `OC-SEC-006`.
+    #[error("OC-SEC-006: the use of the secret {name} cannot be recorded, so it is not used: {reason}")]
+    Unrecorded {
+        /// Which.
+        name: String,
+        /// Why.
+        reason: String,
+    },
 }
 
-/// Keeps secrets. Cost of each call: a small file is read.
+/// What a secret is used for. It is recorded before the value is handed out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Use {
+    /// In a line, for example `call: http POST https://api.example.com/pay`; no query, no fragment, no value.
+    pub purpose: String,
+    /// By which run.
+    pub run: Option<RunId>,
+    /// By which task of it.
+    pub task: Option<TaskId>,
+    /// Key of the effect.
+    pub effect: Option<String>,
+}
+
+/// Values by handle, or why there is none.
+pub type Opened = BTreeMap<Handle, Result<Revealed, Error>>;
+
+/// Values on their way.
+pub type Opening<'a> = Pin<Box<dyn Future<Output = Opened> + Send + 'a>>;
+
+/// Keeps secrets, each in a namespace.
 pub trait Secrets: Send + Sync + 'static {
-    /// Names of all secrets that there are, for checks of documents.
-    fn names(&self) -> BTreeSet<String>;
+    /// Names of all secrets of a namespace, for checks of documents.
+    fn names(&self, namespace: &str) -> BTreeSet<String>;
 
-    /// The shape of a secret, see [`shape_of`]; none if there is none that can be used.
-    fn shape(&self, name: &str) -> Option<Value>;
-
-    /// The value behind a handle.
+    /// The shape of a secret, see [`shape_of`].
     ///
     /// # Errors
-    /// See [`Error`].
-    fn reveal(&self, handle: &Handle) -> Result<Revealed, Error>;
+    /// If there is none that can be used.
+    fn shape(&self, namespace: &str, name: &str) -> Result<Value, Error>;
+
+    /// The values behind `handles`, for `usage`, which is durable when this returns: a value whose use cannot be recorded is
+    /// not handed out. Every handle has its answer.
+    fn open<'a>(&'a self, namespace: &'a str, handles: BTreeSet<Handle>, usage: Use) -> Opening<'a>;
 }
 
 /// No secrets at all.
@@ -118,17 +156,49 @@ pub trait Secrets: Send + Sync + 'static {
 pub struct NoSecrets;
 
 impl Secrets for NoSecrets {
-    fn names(&self) -> BTreeSet<String> {
+    fn names(&self, _: &str) -> BTreeSet<String> {
         BTreeSet::new()
     }
 
-    fn shape(&self, _: &str) -> Option<Value> {
-        None
+    fn shape(&self, _: &str, name: &str) -> Result<Value, Error> {
+        Err(Error::Missing(name.to_owned()))
     }
 
-    fn reveal(&self, handle: &Handle) -> Result<Revealed, Error> {
-        Err(Error::Missing(handle.name.clone()))
+    fn open<'a>(&'a self, _: &'a str, handles: BTreeSet<Handle>, _: Use) -> Opening<'a> {
+        let missing = |handle: Handle| {
+            let error = Error::Missing(handle.name.clone());
+            (handle, Err(error))
+        };
+        Box::pin(async move { handles.into_iter().map(missing).collect() })
     }
+}
+
+/// Every handle in the texts of `value`, encoded for a URI or not. What is no whole handle is left out: [`expose`] refuses it.
+#[must_use]
+pub fn handles_in(value: &Value) -> BTreeSet<Handle> {
+    fn collect(value: &Value, found: &mut BTreeSet<Handle>) {
+        match value {
+            Value::String(text) => look(text, found),
+            Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+            Value::Object(fields) => fields.iter().for_each(|(name, field)| {
+                look(name, found);
+                collect(field, found);
+            }),
+            _ => {}
+        }
+    }
+    fn look(text: &str, found: &mut BTreeSet<Handle>) {
+        if has_handle(text) {
+            let mut note = |handle: &Handle| {
+                found.insert(handle.clone());
+                Ok(Revealed::new(String::new()))
+            };
+            let _ = expose(text, &mut note, |value| value.into());
+        }
+    }
+    let mut found = BTreeSet::new();
+    collect(value, &mut found);
+    found
 }
 
 /// `secret` with a handle in place of every text, number and truth value, which is all that expressions see of it.
@@ -287,6 +357,20 @@ mod tests {
         let url = "http://h/%EE%80%80openclaw-secret%3Aknown%2Fuser%EE%80%81?x=\u{E000}openclaw-secret:known/user\u{E001}";
         let shout: fn(&str) -> Cow<'_, str> = |value| value.to_uppercase().into();
         assert_eq!(expose(url, &mut reveal, shout).unwrap().as_str(), "http://h/ADA?x=ADA");
+    }
+
+    #[test]
+    fn every_handle_in_a_value_is_found_wherever_it_stands() {
+        let handle = |pointer: &str| Handle { name: "known".into(), pointer: pointer.into() };
+        let quoted = handle("/a\"b\\c");
+        let value = json!({
+            "url": "http://h/%EE%80%80openclaw-secret%3Aknown%2Fuser%EE%80%81",
+            "list": [quoted.to_string(), format!("{}{}", handle("/x"), handle("/y")), 7],
+            handle("/key").to_string(): null,
+            "broken": "\u{E000}openclaw-secret:known/user",
+        });
+        let expected = ["/user", "/a\"b\\c", "/x", "/y", "/key"].map(handle);
+        assert_eq!(handles_in(&value), BTreeSet::from(expected));
     }
 
     #[test]

@@ -4,31 +4,37 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::Router;
-use openclaw_egress::Gate as EgressGate;
+use openclaw_egress::{Gate as EgressGate, Proxies};
 use openclaw_gateway::{
-    Access, Definitions, Ends, Policies, Sequencer, Service, access, rpc::Rpc, service::Shown,
+    Access, Definitions, Ends, Policies, Sequencer, Service, access, rpc::Rpc, sequencer::Room,
+    service::Shown,
 };
 use openclaw_log::{EventLog, Health};
 use openclaw_ports::{Clock, Secrets};
 use openclaw_projection::{Projector, Status, Views};
 use openclaw_runtime::{
     OpenRuns, Parts, Runtime,
-    effects::{ContainerEffects, HttpEffects, OwnEffects, ProcessEffects, RuntimeEffects, http},
+    effects::{
+        ContainerEffects, HttpEffects, OwnEffects, ProcessEffects, RuntimeEffects, http, process::Network,
+    },
     egress::EgressLog,
     evaluator::{JqEvaluator, WorkerCommand},
     webhooks::{self, Registered, Webhooks},
 };
 use openclaw_sandbox::Machine;
 use openclaw_sled::SledLog;
-use openclaw_workflow::stepper;
+use openclaw_workflow::{expression::Evaluator, stepper};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
+    audit::{self, Copies, Signer},
     config::Config,
     data::Data,
     http::{Allowances, Gate, Readiness},
     resources::Directory,
     secrets::FileSecrets,
+    vault::{self, Keeper, Source, VaultSecrets},
     world::{RandomIds, SystemClock},
 };
 
@@ -53,6 +59,9 @@ struct Drainable {
     runtime: Runtime,
     webhooks: Webhooks,
     effects: Arc<RuntimeEffects<SledLog>>,
+    signer: Arc<Signer<SledLog>>,
+    stop_signing: CancellationToken,
+    signs: JoinSet<()>,
     projector: Projector,
     grace: Duration,
     /// The sequencer's task.
@@ -96,7 +105,8 @@ pub(crate) async fn build(
     let projector = Projector::start(log.clone(), &views_at).await?;
     let views = projector.views();
 
-    let (sequencer, commits, decide) = Sequencer::new(log.clone(), clock.clone(), ids.clone(), 2);
+    let room = Room { bounds: config.namespaces.bounds(), census: open.census() };
+    let (sequencer, commits, decide) = Sequencer::bounded(log.clone(), clock.clone(), ids.clone(), 2, room);
     let mut deciding = JoinSet::new();
     deciding.spawn(decide);
     let mut commits = commits.into_iter();
@@ -130,41 +140,63 @@ pub(crate) async fn build(
             Shown { position: progress.position, failure }
         })
     };
+    let files = FileSecrets::open(config.secrets.directory.clone(), config.given.secrets.clone())?;
+    let expected = vault::expected(&*log).await.context("the log cannot be read for the vault")?;
+    let keeper = Keeper::open(data.vault(), expected.as_ref(), clock.clone(), ids.clone());
     let secrets: Arc<dyn Secrets> =
-        Arc::new(FileSecrets::open(config.secrets.directory.clone(), config.given.secrets.clone())?);
+        Arc::new(VaultSecrets::new(keeper.clone(), files, sequencer.clone(), ids.clone()));
     let service =
         Service::new(log.clone(), sequencer.clone(), definitions.clone(), ends.clone(), ids.clone(), shown);
+    let evaluator: Arc<dyn Evaluator> =
+        Arc::new(JqEvaluator::new(Some(expression_worker()), config.runtime.expression_workers));
     let policies = Policies::load(&*log, open.policies()).await.context("the policies cannot be read")?;
-    let service = Arc::new(service.with_secrets(secrets.clone()).with_access(access.clone()));
+    let service = service
+        .with_secrets(secrets.clone())
+        .with_access(access.clone())
+        .with_vault(Arc::new(keeper.clone()))
+        .with_policies(policies.clone(), evaluator.clone());
+    let service = Arc::new(service);
+    // Before anything goes on that may need a credential.
+    unseal(&service, &keeper, config).await;
 
-    let process = ProcessEffects::new(
-        Arc::new(Machine::new(config.sandbox.config())),
-        data.workspaces(),
-        config.sandbox.policy(),
-    );
+    let recorder = Arc::new(EgressLog::new(sequencer.clone(), ids.clone()));
+    let outside = EgressGate::new(config.egress.policy()?, recorder);
+    // Connections are numbered from the time of the start on, so that no number comes twice in a run's records.
+    let first = u64::try_from(clock.now().as_micros()).unwrap_or_default();
+    let proxies =
+        Proxies::new(&data.egress(), outside.clone(), secrets.clone(), config.egress.limits(), first);
+    let proxies = proxies.context("the directory for the sockets of tools cannot be made")?;
+    let injections = config.egress.injections().map_err(anyhow::Error::msg)?;
+    let machine =
+        Arc::new(Machine::new(openclaw_sandbox::Config { spare_helper: true, ..config.sandbox.config() }));
+    let process = ProcessEffects::new(machine.clone(), data.workspaces(), config.sandbox.policy());
+    let process = process.with_most(config.sandbox.most());
+    let process = process.with_network(Network::new(proxies, injections));
     let own = OwnEffects {
         log: log.clone(),
         sequencer: sequencer.clone(),
         definitions: definitions.clone(),
         service: service.clone(),
+        shared: config.workflows.share.clone(),
     };
-    let recorder = Arc::new(EgressLog::new(sequencer.clone(), ids.clone()));
-    let outside = EgressGate::new(config.egress.policy()?, recorder);
     let http = HttpEffects::new(http::Limits::default(), outside.clone(), ids.clone());
     let engine = config.containers.config(config.given.engine.clone(), data.containers());
     let container = ContainerEffects::new(engine, clock.clone());
     container.sweep();
-    let effects = Arc::new(RuntimeEffects::new(http, process, container, own, secrets.clone()));
+    let effects = Arc::new(
+        RuntimeEffects::new(http, process, container, own, secrets.clone())
+            .with_secrets_in_environment(config.sandbox.secrets_in_environment),
+    );
     let parts = Parts {
         log: log.clone(),
         sequencer: sequencer.clone(),
         definitions,
         ends,
         effects: effects.clone(),
-        evaluator: Arc::new(JqEvaluator::new(Some(expression_worker()), config.runtime.expression_workers)),
+        evaluator,
+        policies,
         clock: clock.clone(),
         ids: ids.clone(),
-        policies,
         secrets: secrets.clone(),
         max_active_runs: config.runtime.max_active_runs,
         limits: stepper::Limits {
@@ -175,8 +207,11 @@ pub(crate) async fn build(
     };
     let commits = commits.next().context("the sequencer has two watchers")?;
     let (runtime, carry_out) = Runtime::new(parts, commits, open);
+    let signer_ids = ids.clone();
     let mut carrying_out = JoinSet::new();
     carrying_out.spawn(carry_out);
+    // Said at the start and not when the first task fails; the start does not wait for it.
+    carrying_out.spawn(async move { drop(machine.in_force().await.clone()) });
 
     let hooks = webhooks::Parts {
         log: log.clone(),
@@ -190,9 +225,28 @@ pub(crate) async fn build(
     let (webhooks, deliver) = Webhooks::new(hooks, registered);
     carrying_out.spawn(deliver);
 
+    let signing = audit::Parts {
+        log: log.clone(),
+        sequencer: sequencer.clone(),
+        clock: clock.clone(),
+        ids: signer_ids,
+        keys: audit::choose(config.audit.key_file.as_deref(), keeper),
+    };
+    let signer = Arc::new(Signer::open(signing, &config.audit, data.path()).await?);
+    let mut signs = JoinSet::new();
+    let stop_signing = CancellationToken::new();
+    signs.spawn(signer.clone().run(stop_signing.clone()));
+    let copies = Arc::new(Copies { log: log.clone(), signer: signer.clone(), clock: clock.clone() });
+
     let door = Arc::new(allowances);
     let rpc = Rpc::guarded(service.clone(), config.limits.rpc(), door.clone());
-    let router = rpc.router().merge(queries(log.clone(), views.clone(), clock, &gate, door));
+    let router = rpc.router().merge(audit::router(copies)).merge(queries(
+        log.clone(),
+        views.clone(),
+        clock,
+        &gate,
+        door,
+    ));
     let readiness = readiness(log.clone(), views);
     let parts = Drainable {
         log,
@@ -202,12 +256,49 @@ pub(crate) async fn build(
         runtime,
         webhooks,
         effects,
+        signer,
+        stop_signing,
+        signs,
         projector,
         grace: config.runtime.stop_grace.0,
         deciding,
         carrying_out,
     };
     Ok(App { router, gate, readiness, release: Box::new(move || service.release()), parts })
+}
+
+/// Unseals the vault if this server was told with what. If that fails the server runs on, sealed, and says why.
+async fn unseal(service: &Service<SledLog>, keeper: &Keeper, config: &Config) {
+    if let Some(refusal) = keeper.refusal() {
+        tracing::error!(
+            code = refusal.code,
+            reason = refusal.reason,
+            "the vault is refused; no credential can be used"
+        );
+        if let Err(problem) = service.vault_refused(&refusal).await {
+            tracing::warn!(%problem, "the log does not take that the vault was refused");
+        }
+        return;
+    }
+    if !keeper.is_sealed() {
+        return;
+    }
+    let given = &config.given;
+    let file = config.vault.passphrase_file.as_deref();
+    let Some(source) = Source::choose(file, given.credentials.as_deref(), given.passphrase.clone()) else {
+        tracing::warn!("the vault is sealed; unseal it with `openclaw vault unseal`");
+        return;
+    };
+    let outcome = match vault::passphrase(&source) {
+        Ok(passphrase) => {
+            service.unseal_at_start(source.label(), passphrase).await.map_err(anyhow::Error::from)
+        }
+        Err(unusable) => Err(unusable.into()),
+    };
+    match outcome {
+        Ok(()) => tracing::info!(with = source.label(), "the vault is unsealed"),
+        Err(problem) => tracing::error!(%problem, with = source.label(), "the vault stays sealed"),
+    }
 }
 
 async fn open_log(path: PathBuf, config: &Config) -> anyhow::Result<Arc<SledLog>> {
@@ -274,6 +365,9 @@ impl App {
             runtime,
             webhooks,
             effects,
+            signer,
+            stop_signing,
+            mut signs,
             projector,
             grace,
             mut deciding,
@@ -285,6 +379,12 @@ impl App {
         webhooks.stop().await;
         while carrying_out.join_next().await.is_some() {}
         access.stop().await;
+        // Everything that happened is signed, before nothing can be recorded any more.
+        stop_signing.cancel();
+        while signs.join_next().await.is_some() {}
+        if let Err(error) = signer.sign().await {
+            signer.complain(&error).await;
+        }
         sequencer.close();
         while deciding.join_next().await.is_some() {}
         projector.stop().await;

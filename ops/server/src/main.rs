@@ -1,10 +1,12 @@
 //! The `openclaw` binary: command line, configuration, HTTP, and the one place where everything is put together.
 
 mod access;
+mod audit;
 mod cli;
 mod compose;
 mod config;
 mod data;
+mod hardening;
 mod http;
 mod instance;
 mod metrics;
@@ -13,11 +15,18 @@ mod secrets;
 mod shutdown;
 mod telemetry;
 mod token;
+mod vault;
 mod world;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Memory is overwritten when it is given back, so that a value does not stay in what a buffer, a parser or a connection
+/// left behind.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
 fn main() -> ExitCode {
     // The server starts its own program again for these two. They come before everything else: the first must find

@@ -1,4 +1,4 @@
-//! Secrets as files and environment variables, until there is a vault.
+//! Secrets as files and environment variables: what orchestrators mount. The vault comes before them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,10 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use openclaw_ports::{
-    Secrets,
-    secrets::{Error, Handle, Revealed, is_name, shape_of, value_at},
-};
+use openclaw_ports::secrets::{Error, is_name};
 use rustix::fs::OFlags;
 use serde_json::Value;
 
@@ -129,15 +126,16 @@ impl FileSecrets {
 }
 
 /// A JSON object, or else a text without the line end that editors put behind it.
-fn read(text: &str) -> Value {
+pub(crate) fn read(text: &str) -> Value {
     match serde_json::from_str(text) {
         Ok(object @ Value::Object(_)) => object,
         _ => text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text)).into(),
     }
 }
 
-impl Secrets for FileSecrets {
-    fn names(&self) -> BTreeSet<String> {
+impl FileSecrets {
+    /// Names of all secrets.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
         let mut names = self.files();
         for variable in self.environment.keys() {
             // Names that lead to the variable; a check only wants to know whether one is there.
@@ -147,27 +145,20 @@ impl Secrets for FileSecrets {
         names
     }
 
-    fn shape(&self, name: &str) -> Option<Value> {
-        match self.secret(name) {
-            Ok(secret) => Some(shape_of(name, &secret)),
-            Err(Error::Missing(_)) => None,
-            Err(problem) => {
-                tracing::warn!(%problem, "a workflow asked for a secret that cannot be used");
-                None
-            }
-        }
-    }
-
-    fn reveal(&self, handle: &Handle) -> Result<Revealed, Error> {
-        let secret = self.secret(&handle.name)?;
-        value_at(&secret, &handle.pointer)
-            .ok_or_else(|| Error::Missing(format!("{}{}", handle.name, handle.pointer)))
+    /// A secret.
+    ///
+    /// # Errors
+    /// If there is none that can be used.
+    pub(crate) fn value(&self, name: &str) -> Result<Value, Error> {
+        self.secret(name)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+
+    use openclaw_ports::secrets::value_at;
 
     use super::*;
 
@@ -184,8 +175,8 @@ mod tests {
     }
 
     fn value(secrets: &FileSecrets, name: &str, pointer: &str) -> Result<String, Error> {
-        let handle = Handle { name: name.into(), pointer: pointer.into() };
-        secrets.reveal(&handle).map(|revealed| revealed.expose().to_owned())
+        let revealed = value_at(&secrets.value(name)?, pointer);
+        revealed.map(|value| value.expose().to_owned()).ok_or_else(|| Error::Missing(name.into()))
     }
 
     #[test]
@@ -206,9 +197,7 @@ mod tests {
         assert_eq!(value(&secrets, "exact", "").unwrap(), "1");
         assert!(matches!(value(&secrets, "object", "/other"), Err(Error::Missing(_))));
         assert!(matches!(value(&secrets, "../text", ""), Err(Error::Missing(_))));
-        assert_eq!(secrets.shape("gone"), None);
-        let shape = secrets.shape("object").unwrap();
-        assert!(shape["user"].as_str().unwrap().contains("openclaw-secret:object/user"));
+        assert_eq!(secrets.value("gone"), Err(Error::Missing("gone".into())));
         for name in ["text", "object", "my-token", "exact"] {
             assert!(secrets.names().contains(name), "{name}");
         }
@@ -230,7 +219,7 @@ mod tests {
             error.starts_with("OC-SEC-003") && error.contains("640") && !error.contains("s3cret"),
             "{error}"
         );
-        assert_eq!(secrets.shape("loose"), None);
+        assert!(matches!(secrets.value("loose"), Err(Error::Unusable { .. })));
         write(directory.path(), "loose", "s3cret", 0o600);
         open().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();

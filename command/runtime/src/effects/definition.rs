@@ -9,10 +9,8 @@ use openclaw_model::{
     Event, RunId, StreamId, Version,
     event::run::{Resource, RunEvent, RunStarted, WorkflowError},
 };
-use openclaw_ports::Secrets;
+use openclaw_ports::secrets::{Error, Handle, Opened, Secrets, Use};
 use openclaw_workflow::{error, stepper::Program};
-
-use super::exposure::Exposure;
 
 /// Finds the definitions of runs.
 pub(super) struct RunDefinitions<L> {
@@ -24,7 +22,6 @@ pub(super) struct RunDefinitions<L> {
 #[derive(Default)]
 pub(super) struct Allowed {
     started: Option<(Box<RunStarted>, Arc<Program>)>,
-    none: BTreeSet<String>,
 }
 
 impl<L: EventLog> RunDefinitions<L> {
@@ -46,15 +43,33 @@ impl<L: EventLog> RunDefinitions<L> {
             .of_run(&started.workflow, started.definition.as_ref(), &started.resources)
             .await
             .map_err(|missing| error::runtime(missing.to_string()))?;
-        Ok(Allowed { started: Some((Box::new(started), program)), none: BTreeSet::new() })
+        Ok(Allowed { started: Some((Box::new(started), program)) })
     }
 }
 
 impl Allowed {
-    /// Reveals the secrets that the definition lists.
-    pub(super) fn exposure<'a>(&'a self, secrets: &'a dyn Secrets) -> Exposure<'a> {
-        let listed = self.started.as_ref().map_or(&self.none, |(_, program)| &program.definition().secrets);
-        Exposure::new(secrets, listed)
+    /// Opens those of `handles` that the definition lists, for `usage`, which is recorded.
+    pub(super) async fn open(&self, secrets: &dyn Secrets, handles: BTreeSet<Handle>, usage: Use) -> Opened {
+        let definition = self.started.as_ref().map(|(_, program)| program.definition());
+        let listed = |handle: &Handle| definition.is_some_and(|known| known.secrets.contains(&handle.name));
+        let (listed, others): (BTreeSet<_>, BTreeSet<_>) = handles.into_iter().partition(listed);
+        let mut opened = match definition {
+            Some(definition) if !listed.is_empty() => {
+                secrets.open(&definition.namespace, listed, usage).await
+            }
+            _ => Opened::new(),
+        };
+        opened.extend(others.into_iter().map(|handle| {
+            let refused = Error::NotListed(handle.name.clone());
+            (handle, Err(refused))
+        }));
+        opened
+    }
+
+    /// The namespace that secrets are in, and the names of those that the definition lists.
+    pub(super) fn secrets(&self) -> (String, BTreeSet<String>) {
+        let definition = self.started.as_ref().map(|(_, program)| program.definition());
+        definition.map(|known| (known.namespace.clone(), known.secrets.clone())).unwrap_or_default()
     }
 
     /// The text of a file, as it was when the definition was registered, or the run was started.

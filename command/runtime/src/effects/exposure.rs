@@ -1,11 +1,11 @@
 //! The moment at which handles become values, and back: what comes in is made harmless and must not repeat a value.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use openclaw_model::event::run::WorkflowError;
 use openclaw_ports::{
     EffectOutcome,
-    secrets::{self, Error, Handle, NoSecrets, Revealed, Secrets},
+    secrets::{self, Error, Handle, Opened, Revealed},
 };
 use openclaw_workflow::error;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -18,25 +18,38 @@ const LEAST_CONCEALED: usize = 6;
 /// Everything but the unreserved characters of RFC 3986.
 pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// For an effect without secrets.
+static NOTHING: Opened = BTreeMap::new();
+
 /// Reveals the secrets of one effect, and remembers which, so that none is repeated in its outcome.
 pub struct Exposure<'a> {
-    secrets: &'a dyn Secrets,
-    /// Those that the workflow lists; any other is refused.
-    listed: Cow<'a, BTreeSet<String>>,
+    /// What was opened for it, and recorded as used; any other handle is refused.
+    opened: &'a Opened,
     revealed: Vec<(Handle, Revealed)>,
 }
 
 impl<'a> Exposure<'a> {
-    /// Reveals secrets that are `listed`, and no others.
+    /// Reveals what is `opened`, and nothing else.
     #[must_use]
-    pub fn new(secrets: &'a dyn Secrets, listed: &'a BTreeSet<String>) -> Self {
-        Self { secrets, listed: Cow::Borrowed(listed), revealed: Vec::new() }
+    pub fn of(opened: &'a Opened) -> Self {
+        Self { opened, revealed: Vec::new() }
     }
 
     /// For an effect without secrets: any handle is refused.
     #[must_use]
     pub fn nothing() -> Exposure<'static> {
-        Exposure { secrets: &NoSecrets, listed: Cow::Owned(BTreeSet::new()), revealed: Vec::new() }
+        Exposure::of(&NOTHING)
+    }
+
+    /// Which values were revealed.
+    pub(crate) fn into_revealed(self) -> Vec<(Handle, Revealed)> {
+        self.revealed
+    }
+
+    /// Conceals these values in the outcome, too.
+    pub(crate) fn having(mut self, revealed: &[(Handle, Revealed)]) -> Self {
+        self.revealed.extend_from_slice(revealed);
+        self
     }
 
     /// `text` with values in place of handles.
@@ -65,12 +78,10 @@ impl<'a> Exposure<'a> {
         text: &str,
         encode: fn(&str) -> Cow<'_, str>,
     ) -> Result<Zeroizing<String>, WorkflowError> {
-        let Self { secrets, listed, revealed } = self;
+        let Self { opened, revealed } = self;
         let mut reveal = |handle: &Handle| {
-            if !listed.contains(&handle.name) {
-                return Err(Error::NotListed(handle.name.clone()));
-            }
-            let value = secrets.reveal(handle)?;
+            let found = opened.get(handle).ok_or_else(|| Error::NotListed(handle.name.clone()))?;
+            let value = found.clone()?;
             if !revealed.iter().any(|(known, _)| known == handle) {
                 revealed.push((handle.clone(), value.clone()));
             }
@@ -160,7 +171,7 @@ pub(crate) fn masked(text: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
 
     use serde_json::json;
 
@@ -180,18 +191,23 @@ pub(crate) mod tests {
         }
     }
 
-    impl Secrets for Vault {
-        fn names(&self) -> BTreeSet<String> {
-            self.listed()
-        }
-
-        fn shape(&self, name: &str) -> Option<Value> {
-            self.0.get(name).map(|secret| secrets::shape_of(name, secret))
-        }
-
-        fn reveal(&self, handle: &Handle) -> Result<Revealed, Error> {
-            let secret = self.0.get(&handle.name).ok_or_else(|| Error::Missing(handle.name.clone()))?;
-            secrets::value_at(secret, &handle.pointer).ok_or_else(|| Error::Missing(handle.name.clone()))
+    impl Exposure<'static> {
+        /// Reveals what is in `vault` and `listed`.
+        pub(crate) fn new(vault: &Vault, listed: &BTreeSet<String>) -> Self {
+            let mut opened = Opened::new();
+            for name in listed {
+                let Some(secret) = vault.0.get(name) else {
+                    let handle = Handle { name: name.clone(), pointer: String::new() };
+                    opened.insert(handle, Err(Error::Missing(name.clone())));
+                    continue;
+                };
+                for handle in secrets::handles_in(&secrets::shape_of(name, secret)) {
+                    let value = secrets::value_at(secret, &handle.pointer).expect("a shape leads to values");
+                    opened.insert(handle, Ok(value));
+                }
+            }
+            // For the length of a test.
+            Self::of(Box::leak(Box::new(opened)))
         }
     }
 

@@ -4,12 +4,16 @@ pub mod approval;
 mod auth;
 pub mod container;
 mod definition;
+mod exposed;
 mod exposure;
+#[cfg(test)]
+mod gated;
 pub mod grpc;
 pub mod http;
 pub mod openapi;
 pub mod own;
 pub mod process;
+mod purpose;
 #[cfg(test)]
 mod testing;
 
@@ -22,13 +26,19 @@ use openclaw_model::{
     event::run::{GrpcRequest, HttpRequest, Intent, OpenApiRequest, ProcessRequest, Request, WorkflowError},
 };
 use openclaw_ports::{
-    Beginning, EffectOutcome, Effects, Inquiring, Performing, Permitting, Secrets, secrets::has_handle,
+    Beginning, EffectOutcome, Effects, Inquiring, Performing, Permitting, Secrets,
+    secrets::{Opened, Use, handles_in},
 };
 use openclaw_workflow::error;
+use serde::Serialize;
 use serde_json::Value;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::definition::{Allowed, RunDefinitions};
+use self::{
+    definition::{Allowed, RunDefinitions},
+    exposed::Exposed,
+    process::Caller,
+};
 
 pub use container::ContainerEffects;
 pub use exposure::Exposure;
@@ -48,6 +58,8 @@ pub struct RuntimeEffects<L> {
     own: OwnEffects<L>,
     definitions: RunDefinitions<L>,
     secrets: Arc<dyn Secrets>,
+    /// Whether tasks may put values of secrets into the environment of their processes.
+    secrets_in_environment: bool,
     /// Processes that no task waits for.
     detached: TaskTracker,
     stopping: CancellationToken,
@@ -73,9 +85,17 @@ impl<L> RuntimeEffects<L> {
             definitions: RunDefinitions { log: own.log.clone(), definitions: own.definitions.clone() },
             own,
             secrets,
+            secrets_in_environment: false,
             detached: TaskTracker::new(),
             stopping: CancellationToken::new(),
         }
+    }
+
+    /// Whether tasks may put values of secrets into the environment of their processes. They may not by default.
+    #[must_use]
+    pub fn with_secrets_in_environment(mut self, allowed: bool) -> Self {
+        self.secrets_in_environment = allowed;
+        self
     }
 
     /// Kills the processes that no task waits for, and returns when they are gone. Containers go on.
@@ -86,10 +106,11 @@ impl<L> RuntimeEffects<L> {
         self.detached.wait().await;
     }
 
-    fn detach(&self, run: RunId, request: ProcessRequest) {
+    fn detach(&self, run: RunId, exposed: Exposed, caller: Caller) {
         let (process, stopping) = (self.process.clone(), self.stopping.clone());
         self.detached.spawn(async move {
-            if let Err(error) = process.perform(run, &request, stopping).await {
+            let outcome = process.perform(run, &exposed.request, &caller, stopping).await;
+            if let Err(error) = exposed.outcome(outcome) {
                 tracing::warn!(%run, detail = error.detail, "a process that no task waits for failed");
             }
         });
@@ -97,34 +118,51 @@ impl<L> RuntimeEffects<L> {
 }
 
 impl<L: EventLog> RuntimeEffects<L> {
-    /// What an HTTP call may reveal. The definition is only looked for when there is something to reveal.
-    async fn allowed(&self, run: RunId, request: &HttpRequest) -> Result<Allowed, WorkflowError> {
-        let text = serde_json::to_string(request).map_err(|problem| error::runtime(problem.to_string()))?;
-        if has_handle(&text) { self.definitions.of(run).await } else { Ok(Allowed::default()) }
+    /// Opens the secrets whose handles are in `request`, which has to be recorded before any value is at hand. The
+    /// definition of the run is only looked for when there is something to open.
+    async fn open(
+        &self,
+        allowed: Option<&Allowed>,
+        request: &impl Serialize,
+        usage: Use,
+    ) -> Result<Opened, WorkflowError> {
+        let request = serde_json::to_value(request).map_err(|problem| error::runtime(problem.to_string()))?;
+        let handles = handles_in(&request);
+        match (allowed, usage.run) {
+            _ if handles.is_empty() => Ok(Opened::new()),
+            (None, Some(run)) => {
+                Ok(self.definitions.of(run).await?.open(&*self.secrets, handles, usage).await)
+            }
+            (Some(allowed), _) => Ok(allowed.open(&*self.secrets, handles, usage).await),
+            (None, None) => Ok(Opened::new()),
+        }
     }
 
     async fn http(
         &self,
-        run: RunId,
+        (run, task): (RunId, TaskId),
         request: &HttpRequest,
         key: &str,
         cancel: CancellationToken,
     ) -> EffectOutcome {
-        let allowed = self.allowed(run, request).await?;
-        let mut exposure = allowed.exposure(&*self.secrets);
+        let usage = used(run, task, key, purpose::http(request));
+        let opened = self.open(None, request, usage).await?;
+        let mut exposure = Exposure::of(&opened);
         let outcome = self.http.perform(request, key, &mut exposure, cancel).await;
         exposure.outcome(outcome)
     }
 
     async fn openapi(
         &self,
-        run: RunId,
+        (run, task): (RunId, TaskId),
         request: &OpenApiRequest,
         key: &str,
         cancel: CancellationToken,
     ) -> EffectOutcome {
         let allowed = self.definitions.of(run).await?;
-        let mut exposure = allowed.exposure(&*self.secrets);
+        let usage = used(run, task, key, purpose::openapi(request));
+        let opened = self.open(Some(&allowed), request, usage).await?;
+        let mut exposure = Exposure::of(&opened);
         let recorded = allowed.recorded(&request.document);
         let outcome = self.openapi.perform(request, recorded, key, &mut exposure, cancel).await;
         exposure.outcome(outcome)
@@ -132,17 +170,70 @@ impl<L: EventLog> RuntimeEffects<L> {
 
     async fn grpc(
         &self,
-        run: RunId,
+        (run, task): (RunId, TaskId),
         request: &GrpcRequest,
         key: &str,
         cancel: CancellationToken,
     ) -> EffectOutcome {
         let allowed = self.definitions.of(run).await?;
-        let mut exposure = allowed.exposure(&*self.secrets);
+        let usage = used(run, task, key, purpose::grpc(request));
+        let opened = self.open(Some(&allowed), request, usage).await?;
+        let mut exposure = Exposure::of(&opened);
         let recorded = allowed.recorded(&request.proto);
         let outcome = self.grpc.perform(request, recorded, key, &mut exposure, cancel).await;
         exposure.outcome(outcome)
     }
+}
+
+impl<L: EventLog> RuntimeEffects<L> {
+    /// For whom a process runs. The definition is only looked for when the process may use credentials.
+    async fn caller(
+        &self,
+        (run, task): (RunId, TaskId),
+        request: &ProcessRequest,
+        key: &str,
+    ) -> Result<Caller, WorkflowError> {
+        let caller = Caller { origin: Origin::task(run, task), effect: key.to_owned(), ..Caller::default() };
+        let asked = request.sandbox.as_deref().map_or(&[][..], |asked| &asked.network);
+        if asked.iter().all(|destination| destination.credential.is_none()) {
+            return Ok(caller);
+        }
+        let (namespace, listed) = self.definitions.of(run).await?.secrets();
+        Ok(Caller { namespace, listed, ..caller })
+    }
+}
+
+impl<L: EventLog> RuntimeEffects<L> {
+    /// `request` with values in its environment, of those secrets that its task names in `metadata.sandbox.secrets`. All
+    /// other handles stay handles.
+    async fn exposed(
+        &self,
+        (run, task): (RunId, TaskId),
+        request: &ProcessRequest,
+        key: &str,
+    ) -> Result<Exposed, WorkflowError> {
+        let named = request.sandbox.as_deref().map_or(&[][..], |asked| &asked.secrets);
+        if named.is_empty() {
+            return Ok(Exposed::nothing(request));
+        }
+        if !self.secrets_in_environment {
+            return Err(error::authorization(
+                "OC-SEC-007: the task puts secrets into the environment of its process, which \
+                 `sandbox.secrets_in_environment` of this server does not allow"
+                    .into(),
+            ));
+        }
+        let usage = used(run, task, key, format!("environment of {}", purpose::process(request)));
+        let allowed = self.definitions.of(run).await?;
+        let handles = exposed::handles(request, named);
+        let opened = allowed.open(&*self.secrets, handles, usage).await;
+        Exposed::new(request, opened)
+    }
+}
+
+/// A use of secrets by an effect.
+fn used(run: RunId, task: TaskId, key: &str, purpose: String) -> Use {
+    Use { purpose, run: Some(run), task: Some(task), effect: Some(key.to_owned()) }
 }
 
 /// What a process or a container gave, in which nothing is a handle: neither can see a secret.
@@ -161,18 +252,23 @@ impl<L: EventLog> Effects for RuntimeEffects<L> {
         let origin = Origin::task(run, task);
         Box::pin(origin.of(async move {
             match &intent.request {
-                Request::Http(request) => self.http(run, request, &intent.key, cancel).await,
-                Request::OpenApi(request) => self.openapi(run, request, &intent.key, cancel).await,
-                Request::Grpc(request) => self.grpc(run, request, &intent.key, cancel).await,
+                Request::Http(request) => self.http((run, task), request, &intent.key, cancel).await,
+                Request::OpenApi(request) => self.openapi((run, task), request, &intent.key, cancel).await,
+                Request::Grpc(request) => self.grpc((run, task), request, &intent.key, cancel).await,
                 Request::Container(request) => {
                     harmless(self.container.perform(request, &intent.key, cancel).await)
                 }
-                Request::Process(request) if !request.wait => {
-                    self.detach(run, request.clone());
-                    Ok(Value::Null)
+                Request::Process(request) => {
+                    let caller = self.caller((run, task), request, &intent.key).await?;
+                    let exposed = self.exposed((run, task), request, &intent.key).await?;
+                    if request.wait {
+                        exposed.outcome(self.process.perform(run, &exposed.request, &caller, cancel).await)
+                    } else {
+                        self.detach(run, exposed, caller);
+                        Ok(Value::Null)
+                    }
                 }
-                Request::Process(request) => harmless(self.process.perform(run, request, cancel).await),
-                Request::Command(request) => self.own.command(request, &intent.key).await,
+                Request::Command(request) => self.own.command(run, request, &intent.key).await,
                 Request::Run(_) | Request::Approval(_) => {
                     Err(error::runtime(format!("task {task} goes on by itself: it is begun, not performed")))
                 }
@@ -208,8 +304,9 @@ impl<L: EventLog> Effects for RuntimeEffects<L> {
     ) -> Inquiring<'a> {
         let origin = Origin::task(run, task);
         Box::pin(origin.of(async move {
-            let allowed = self.allowed(run, request).await?;
-            let mut exposure = allowed.exposure(&*self.secrets);
+            let usage = used(run, task, key, format!("inquiry: {}", purpose::http(request)));
+            let opened = self.open(None, request, usage).await?;
+            let mut exposure = Exposure::of(&opened);
             let answer = self.http.inquire(request, key, &mut exposure).await;
             // Concealed as an outcome is; null stands for none on the way.
             let happened = matches!(answer, Ok(Some(_)));

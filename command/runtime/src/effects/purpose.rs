@@ -1,6 +1,6 @@
 //! What secrets are used for, in a line for the log: no query, no fragment, no value of a secret.
 
-use openclaw_model::event::run::{GrpcRequest, HttpRequest, OpenApiRequest};
+use openclaw_model::event::run::{GrpcRequest, HttpRequest, OpenApiRequest, ProcessRequest, Program};
 
 use super::exposure::masked;
 
@@ -21,6 +21,14 @@ pub(super) fn openapi(request: &OpenApiRequest) -> String {
 pub(super) fn grpc(request: &GrpcRequest) -> String {
     let GrpcRequest { service, method, host, port, .. } = request;
     shortened(masked(&format!("call: grpc {service}/{method} at {host}:{port}")))
+}
+
+/// Of `run: shell` and `run: script`; neither command nor code, which may hold anything.
+pub(super) fn process(request: &ProcessRequest) -> &'static str {
+    match request.program {
+        Program::Shell { .. } => "run: shell",
+        Program::Script { .. } => "run: script",
+    }
 }
 
 /// A URL without what may hold data: name and password, query, fragment. Handles are told by the names of their secrets.

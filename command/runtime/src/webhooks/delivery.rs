@@ -1,11 +1,11 @@
 //! One attempt to deliver one event.
 
-use std::error::Error;
+use std::{collections::BTreeSet, error::Error};
 
 use openclaw_core::webhook::Target;
 use openclaw_egress::{Clients, Gate, Options, SendError};
-use openclaw_model::Timestamp;
-use openclaw_ports::secrets::{Handle, Secrets};
+use openclaw_model::{Timestamp, namespace};
+use openclaw_ports::secrets::{Error as SecretError, Handle, Revealed, Secrets, Use};
 use reqwest::{Method, Request, Url, header, header::HeaderMap};
 
 use super::{Limits, signature::sign};
@@ -26,6 +26,8 @@ pub(super) struct Message<'a> {
     /// The CloudEvent as JSON text.
     pub(super) body: String,
     pub(super) target: &'a Target,
+    /// Name of the webhook, with its namespace.
+    pub(super) webhook: &'a str,
 }
 
 impl Sender {
@@ -45,8 +47,7 @@ impl Sender {
         secrets: &dyn Secrets,
         now: Timestamp,
     ) -> Result<(), String> {
-        let handle = Handle { name: message.target.secret.clone(), pointer: String::new() };
-        let key = secrets.reveal(&handle).map_err(|error| error.to_string())?;
+        let key = key(message, secrets).await.map_err(|error| error.to_string())?;
         let seconds = now.as_millis() / 1_000;
         let signature = sign(key.expose(), &message.id, seconds, &message.body);
         let url = Url::parse(&message.target.url).map_err(|error| error.to_string())?;
@@ -70,6 +71,15 @@ impl Sender {
         drain(answer).await;
         if status.is_success() { Ok(()) } else { Err(format!("the receiver answered {}", status.as_u16())) }
     }
+}
+
+/// What signs deliveries. Its use is recorded.
+async fn key(message: &Message<'_>, secrets: &dyn Secrets) -> Result<Revealed, SecretError> {
+    let handle = Handle { name: message.target.secret.clone(), pointer: String::new() };
+    let usage = Use { purpose: format!("webhook {}: signature", message.webhook), ..Use::default() };
+    let namespace = namespace::of_name(message.webhook);
+    let mut opened = secrets.open(namespace, BTreeSet::from([handle.clone()]), usage).await;
+    opened.remove(&handle).unwrap_or_else(|| Err(SecretError::Missing(handle.name)))
 }
 
 fn append(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), String> {

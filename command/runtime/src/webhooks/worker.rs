@@ -7,7 +7,7 @@ use openclaw_core::webhook::{Command, Rejection, State};
 use openclaw_gateway::sequencer::{self, Refused, Submission};
 use openclaw_log::EventLog;
 use openclaw_model::{
-    Actor, CommandDigest, CommandId, Position, Recorded, StreamId, Timestamp, envelope::Causality,
+    Actor, CommandDigest, CommandId, Position, Recorded, StreamId, Timestamp, envelope::Causality, namespace,
 };
 use serde_json::Value;
 use tokio::{
@@ -119,7 +119,7 @@ impl<L: EventLog> Worker<'_, L> {
     }
 
     async fn deliver(&mut self, progress: &mut Progress) -> Result<std::convert::Infallible, Leave> {
-        let mut source = Source::new(self.parts.log.clone());
+        let mut source = Source::new(self.parts.log.clone(), namespace::of_name(self.stream.name()));
         let mut tail = self.parts.log.tail(progress.through.next());
         loop {
             let record_at = progress.since + RECORD;
@@ -242,7 +242,8 @@ impl<L: EventLog> Worker<'_, L> {
         let mut attempts = 0;
         loop {
             let target = self.state.borrow_and_update().target.clone().ok_or(Leave::Done)?;
-            let message = Message { id: id.clone(), body: body.clone(), target: &target };
+            let message =
+                Message { id: id.clone(), body: body.clone(), target: &target, webhook: self.stream.name() };
             let sent = self.sender.send(&message, &*self.parts.secrets, self.parts.clock.now());
             let error = tokio::select! {
                 sent = sent => match sent {

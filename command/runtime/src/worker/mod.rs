@@ -300,7 +300,10 @@ impl<L: EventLog> Worker<L> {
             evaluator: &*self.parts.evaluator,
             ids: &|| self.parts.ids.next(),
             policies: &self.parts.policies.now(),
-            secrets: &|name| self.parts.secrets.shape(name),
+            secrets: &|name| {
+                let namespace = &program.definition().namespace;
+                self.parts.secrets.shape(namespace, name).map_err(|problem| problem.to_string())
+            },
             limits,
         };
         advance(program, state, stimulus, &around)

@@ -109,13 +109,12 @@ impl Step<'_> {
         template.render(self.around.evaluator, data, &self.variables(place)).map_err(failed)
     }
 
-    /// Refuses when a secret that the document lists does not exist (dsl, "Secret").
+    /// Refuses when a secret that the document lists does not exist or cannot be used (dsl, "Secret").
     fn may_use_secrets(&self) -> Result<(), WorkflowError> {
-        let missing = |name: &&String| (self.around.secrets)(name).is_none();
-        match self.program.definition.secrets.iter().find(missing) {
-            Some(name) => Err(error::authorization(format!("there is no secret {name:?}"))),
-            None => Ok(()),
+        for name in &self.program.definition.secrets {
+            (self.around.secrets)(name).map_err(error::authorization)?;
         }
+        Ok(())
     }
 
     pub(super) fn millis(

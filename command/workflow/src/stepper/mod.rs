@@ -103,8 +103,8 @@ pub struct Surroundings<'a> {
     pub evaluator: &'a dyn Evaluator,
     /// Fresh ids, for child runs and published events.
     pub ids: &'a dyn Fn() -> Uuid,
-    /// The shape of a secret, with a handle in place of every value; none if there is no such secret.
-    pub secrets: &'a dyn Fn(&str) -> Option<Value>,
+    /// The shape of a secret, with a handle in place of every value, or why it cannot be used, with a code.
+    pub secrets: &'a dyn Fn(&str) -> Result<Value, String>,
     /// The policies in force.
     pub policies: &'a Policies,
     /// Bounds on a run.

@@ -15,7 +15,7 @@ pub(super) struct Variables<'a> {
     pub(super) program: &'a Program,
     pub(super) state: &'a State,
     pub(super) run: openclaw_model::RunId,
-    pub(super) secrets: &'a dyn Fn(&str) -> Option<Value>,
+    pub(super) secrets: &'a dyn Fn(&str) -> Result<Value, String>,
     /// The task whose children see this scope; its loop item and caught error are visible.
     pub(super) parent: Option<TaskId>,
     /// The iteration of the parent, where it is about to begin.
@@ -152,7 +152,7 @@ impl Scope for Variables<'_> {
             "runtime" => json!({ "name": "openclaw", "version": env!("CARGO_PKG_VERSION"), "metadata": {} }),
             "secrets" => {
                 let names = self.program.definition.secrets.iter();
-                names.filter_map(|name| Some((name.clone(), (self.secrets)(name)?))).collect()
+                names.filter_map(|name| Some((name.clone(), (self.secrets)(name).ok()?))).collect()
             }
             "authorization" => Value::Null,
             _ => return None,

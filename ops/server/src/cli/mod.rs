@@ -1,14 +1,19 @@
 //! The command line: data on standard output, everything else on standard error.
 
 mod approvals;
+mod audit;
 mod connect;
+mod credential;
+mod doctor;
 mod event;
 mod log;
 mod output;
+mod policy;
 mod run;
 mod sandbox;
 mod serve;
 mod status;
+mod vault;
 mod workflow;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -45,6 +50,18 @@ enum Command {
     /// Verify or export the event log of a stopped server.
     #[command(subcommand)]
     Log(log::Command),
+    /// Make, open and close the vault, and look after its keys.
+    #[command(subcommand)]
+    Vault(vault::Command),
+    /// Put credentials into the vault, list them and take them out.
+    #[command(subcommand)]
+    Credential(credential::Command),
+    /// Prove the log, and follow things through it.
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Say what agents may do with tools.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Say how the server is.
     Status(status::Args),
     /// Check, draw and test workflows. No server is needed.
@@ -53,6 +70,9 @@ enum Command {
     /// Run commands as workflows run them.
     #[command(subcommand)]
     Sandbox(sandbox::Command),
+    /// Examine what the server stands on, by trying it.
+    #[command(subcommand)]
+    Doctor(doctor::Command),
 }
 
 /// What every command that reads the configuration takes.
@@ -101,9 +121,14 @@ impl Cli {
             Command::Approvals(command) => approvals::carry_out(command).await,
             Command::Event(command) => event::carry_out(command).await,
             Command::Log(command) => log::carry_out(command).await,
+            Command::Vault(command) => vault::carry_out(command).await,
+            Command::Credential(command) => credential::carry_out(command).await,
+            Command::Audit(command) => audit::carry_out(command).await,
+            Command::Policy(command) => policy::carry_out(command).await,
             Command::Status(args) => status::status(args).await,
             Command::Workflow(command) => workflow::carry_out(command),
             Command::Sandbox(command) => sandbox::carry_out(command).await,
+            Command::Doctor(command) => doctor::carry_out(command).await,
         };
         done.unwrap_or_else(|error| {
             output::note(&format!("openclaw: {}", output::explain(&error)));
@@ -144,9 +169,30 @@ mod tests {
             "openclaw approvals list --assignee ada --role r --all --json",
             "openclaw approvals show 0199b3a06a3e7c3a9d525f0f3b7d8a10",
             "openclaw approvals decide 0199b3a06a3e7c3a9d525f0f3b7d8a10 approve --by ada --role r --comment c",
+            "openclaw policy check f.yaml g.yaml --json",
+            "openclaw policy set f.yaml --namespace team --json",
+            "openclaw policy get --namespace * --data d",
+            "openclaw policy remove",
+            "openclaw policy test f.yaml --agent t/bot --tool http --arguments {} --label web --label secret",
+            "openclaw policy replay f.yaml --from 5 --to 9 --namespace * --json",
             "openclaw log verify --data d",
             "openclaw log export --data d",
             "openclaw log export --data d --from 5 --to 9",
+            "openclaw vault init --data d",
+            "openclaw vault unseal --recovery-key",
+            "openclaw vault unseal --passphrase-file f --json",
+            "openclaw vault import f --replace",
+            "openclaw vault export f",
+            "openclaw credential set NAME --namespace n",
+            "openclaw credential list --json",
+            "openclaw audit verify --data d --checkpoints f --key PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw= --json",
+            "openclaw audit trail --run 0199b3a0-6a3e-7c3a-9d52-5f0f3b7d8a10 --from 1 --to 9 --json",
+            "openclaw audit trail --credential shop/card",
+            "openclaw audit trail --actor token:ada",
+            "openclaw audit bundle 0199b3a0-6a3e-7c3a-9d52-5f0f3b7d8a10 -o run.bundle",
+            "openclaw audit check run.bundle --events",
+            "openclaw audit export --format cloudevents --stream audit/main",
+            "openclaw audit key --json",
             "openclaw status --json",
             "openclaw workflow check a.yaml b.json - --json --secrets d --known-secret s",
             "openclaw workflow graph a.yaml",
@@ -154,6 +200,9 @@ mod tests {
             "openclaw sandbox run --level none -- true",
             "openclaw sandbox run --level relaxed -- sh -c 'exit 3' --level x",
             "openclaw sandbox run --level strict -- true",
+            "openclaw sandbox run --level confined -- true",
+            "openclaw doctor sandbox",
+            "openclaw doctor sandbox --json --config f.toml",
         ] {
             let parsed = Cli::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {}", parsed.err().map(|e| e.to_string()).unwrap_or_default());

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 
 use super::{FAILURE, Settings, output};
-use crate::{config::Override, instance::Instance, shutdown::Signals, telemetry};
+use crate::{config::Override, hardening, instance::Instance, shutdown::Signals, telemetry};
 
 /// Run the server.
 #[derive(Debug, clap::Args)]
@@ -61,6 +61,7 @@ pub(super) async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     telemetry::install(&config.telemetry)?;
+    hardening::protect_memory();
     // Before anything is open, so that a signal during a long start is not lost.
     let mut signals = Signals::listen().context("signals cannot be handled")?;
 

@@ -3,11 +3,14 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use figment::value::Value;
+use openclaw_ports::secrets::Revealed;
 
 use super::Override;
 
 /// Begins the names of variables that are secrets of workflows.
 const SECRET: &str = "OPENCLAW_SECRET_";
+/// The variable that the vault is unsealed with.
+const PASSPHRASE: &str = "OPENCLAW_VAULT_PASSPHRASE";
 /// Variables that the program of a container engine needs.
 const ENGINE: [&str; 9] = [
     "CONTAINER_HOST",
@@ -30,6 +33,10 @@ pub(crate) struct Environment(BTreeMap<String, String>, Given);
 pub(crate) struct Given {
     /// Secrets by what follows `OPENCLAW_SECRET_`.
     pub(crate) secrets: BTreeMap<String, String>,
+    /// `OPENCLAW_VAULT_PASSPHRASE`.
+    pub(crate) passphrase: Option<Revealed>,
+    /// Where systemd puts credentials for this service: `CREDENTIALS_DIRECTORY`.
+    pub(crate) credentials: Option<PathBuf>,
     /// The environment of a container engine's program.
     pub(crate) engine: BTreeMap<String, String>,
 }
@@ -59,6 +66,13 @@ impl Environment {
             if let Some(secret) = name.strip_prefix(SECRET) {
                 given.secrets.insert(secret.to_owned(), value);
                 continue;
+            }
+            if name == PASSPHRASE {
+                given.passphrase = Some(Revealed::new(value)).filter(|text| !text.expose().is_empty());
+                continue;
+            }
+            if name == "CREDENTIALS_DIRECTORY" {
+                given.credentials = Some(PathBuf::from(&value));
             }
             if ENGINE.contains(&name.as_str()) {
                 given.engine.insert(name.clone(), value.clone());

@@ -3,11 +3,13 @@
 //! The environment names a field by its path: `OPENCLAW_SERVER__MAX_CONNECTIONS=200`. Unknown keys are refused with
 //! their path, so that a typing error is not a setting that silently does nothing.
 
+mod audit;
 mod containers;
 mod egress;
 mod environment;
 mod limits;
 mod log;
+mod namespaces;
 mod projection;
 mod runtime;
 mod sandbox;
@@ -15,6 +17,7 @@ mod secrets;
 mod server;
 mod telemetry;
 mod tls;
+mod vault;
 mod webhooks;
 mod workflows;
 
@@ -27,11 +30,13 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
+pub(crate) use audit::Audit;
 pub(crate) use containers::Containers;
 pub(crate) use egress::Egress;
 pub(crate) use environment::{Environment, Given};
 pub(crate) use limits::Limits;
 pub(crate) use log::Log;
+pub(crate) use namespaces::Namespaces;
 pub(crate) use projection::Projection;
 pub(crate) use runtime::Runtime;
 pub(crate) use sandbox::Sandbox;
@@ -39,6 +44,7 @@ pub(crate) use secrets::Secrets;
 pub(crate) use server::Server;
 pub(crate) use telemetry::{LogFormat, Telemetry};
 pub(crate) use tls::Tls;
+pub(crate) use vault::Vault;
 pub(crate) use webhooks::Webhooks;
 pub(crate) use workflows::Workflows;
 
@@ -65,10 +71,16 @@ pub(crate) struct Config {
     pub(crate) egress: Egress,
     /// See [`Secrets`].
     pub(crate) secrets: Secrets,
+    /// See [`Vault`].
+    pub(crate) vault: Vault,
+    /// See [`Audit`].
+    pub(crate) audit: Audit,
     /// See [`Webhooks`].
     pub(crate) webhooks: Webhooks,
     /// See [`Workflows`].
     pub(crate) workflows: Workflows,
+    /// See [`Namespaces`].
+    pub(crate) namespaces: Namespaces,
     /// See [`Limits`].
     pub(crate) limits: Limits,
     /// See [`Telemetry`].
@@ -168,8 +180,11 @@ impl Config {
             containers: Containers::default(),
             egress: Egress::default(),
             secrets: Secrets::default(),
+            vault: Vault::default(),
+            audit: Audit::default(),
             webhooks: Webhooks::default(),
             workflows: Workflows::default(),
+            namespaces: Namespaces::default(),
             limits: Limits::default(),
             telemetry: Telemetry::default(),
             given: Given::default(),
@@ -178,6 +193,9 @@ impl Config {
 
     /// What the types cannot say.
     fn check(&self) -> Result<(), Error> {
+        if let Some(name) = self.namespaces.misnamed() {
+            return Err(Error::Invalid(format!("`namespaces.{name}`: that is no name of a namespace")));
+        }
         let zero = [
             ("server.max_connections", self.server.max_connections as u64),
             ("server.max_connections_per_address", self.server.max_connections_per_address as u64),
@@ -189,6 +207,8 @@ impl Config {
             ("runtime.expression_workers", self.runtime.expression_workers as u64),
             ("runtime.tasks_per_run", u64::from(self.runtime.tasks_per_run)),
             ("runtime.events_per_step", self.runtime.events_per_step as u64),
+            ("audit.interval", self.audit.interval.0.as_millis() as u64),
+            ("audit.positions", self.audit.positions),
             ("webhooks.attempts", u64::from(self.webhooks.attempts)),
             ("webhooks.timeout", self.webhooks.timeout.0.as_millis() as u64),
             ("egress.tool_connections", self.egress.tool_connections as u64),

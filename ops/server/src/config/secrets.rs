@@ -1,10 +1,10 @@
-//! `[secrets]`: where secrets of workflows come from, until there is a vault.
+//! `[secrets]`: where secrets of workflows come from that are not in the vault.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Where secrets of workflows come from.
+/// Where secrets of workflows come from that are not in the vault.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Secrets {

@@ -51,8 +51,7 @@ impl Step<'_> {
                 Authentication::Oauth2(Box::new(oauth2(&values, *oidc)?))
             }
             AuthenticationTemplate::Secret { scheme, name } => {
-                let secret = (self.around.secrets)(name)
-                    .ok_or_else(|| error::authorization(format!("there is no secret {name:?}")))?;
+                let secret = (self.around.secrets)(name).map_err(error::authorization)?;
                 from_secret(scheme, name, &secret)?
             }
         })

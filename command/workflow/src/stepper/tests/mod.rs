@@ -87,7 +87,9 @@ impl Bench {
                 Uuid::from_u64_pair(1, self.ids.get())
             };
             let around = Surroundings {
-                secrets: &|name| self.secrets.get(name).cloned(),
+                secrets: &|name| {
+                    self.secrets.get(name).cloned().ok_or_else(|| format!("there is no secret {name}"))
+                },
                 run: RunId(Uuid::nil()),
                 now: self.now,
                 evaluator: &self.evaluator,
