@@ -1,6 +1,6 @@
 //! Whether the read model shows what the log says: it is built anew, up to the same position, and compared row by row.
 
-use std::path::Path;
+use std::{cmp::Ordering, path::Path};
 
 use futures_util::TryStreamExt as _;
 use openclaw_log::EventLog;
@@ -143,7 +143,12 @@ async fn differ(
                 if values(&one)? == values(&other)? {
                     continue;
                 }
-                (text(&other, first_key)?, "the log says something else")
+                let (at, expected) = (row_key(&one, first_key), row_key(&other, first_key));
+                match at.cmp(&expected) {
+                    Ordering::Greater => (text(&other, first_key)?, "it is missing"),
+                    Ordering::Less => (text(&one, first_key)?, "the log has no event for it"),
+                    Ordering::Equal => (text(&other, first_key)?, "the log says something else"),
+                }
             }
         }));
     }
@@ -166,6 +171,11 @@ fn values(row: &SqliteRow) -> sqlx::Result<Vec<(String, String, Vec<u8>)>> {
             Ok((column.name().to_owned(), kind, bytes))
         })
         .collect()
+}
+
+/// The first column of the key, where that is a number.
+fn row_key(row: &SqliteRow, column: usize) -> Option<i64> {
+    row.try_get(column).ok()
 }
 
 fn text(row: &SqliteRow, column: usize) -> sqlx::Result<String> {

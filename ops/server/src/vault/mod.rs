@@ -17,10 +17,12 @@ use openclaw_model::{
 use openclaw_ports::{
     Clock, Ids,
     secrets::Revealed,
+    signing::NoKey,
     vault::{Asking, Change, Changed, Entry, Refused, State, Status, With},
 };
 use openclaw_vault::{Conflict, Cost, Disk, Error, Mark, Name, Passphrase, RecoveryKey, Standing, Vault};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 pub(crate) use self::{
     secrets::VaultSecrets,
@@ -113,6 +115,15 @@ impl Keeper {
     /// Whether it can be unsealed.
     pub(crate) fn is_sealed(&self) -> bool {
         matches!(&*self.0.file(), File::Open(vault) if vault.is_sealed())
+    }
+
+    /// 32 bytes that only whoever has the vault's key can make of `parts`. Waits while the vault is written.
+    pub(crate) fn derived(&self, parts: &[&[u8]]) -> Result<Zeroizing<[u8; 32]>, NoKey> {
+        match &*self.0.file() {
+            File::Absent => Err(NoKey::NotConfigured),
+            File::Refused(refused) => Err(NoKey::Unusable(refused.reason.clone())),
+            File::Open(vault) => vault.keyed_digest(parts).map(Zeroizing::new).map_err(|_| NoKey::Sealed),
+        }
     }
 
     /// Does `work` where it may block.
