@@ -23,6 +23,8 @@ pub struct Entry {
     pub r#type: String,
     /// When.
     pub at: String,
+    /// Who asked for it.
+    pub actor: String,
     /// The command that led to it.
     pub command: String,
     /// Its data.

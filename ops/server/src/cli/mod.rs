@@ -13,6 +13,8 @@ mod run;
 mod sandbox;
 mod serve;
 mod status;
+mod token;
+mod user;
 mod vault;
 mod workflow;
 
@@ -67,6 +69,12 @@ enum Command {
     /// Check, draw and test workflows. No server is needed.
     #[command(subcommand)]
     Workflow(workflow::Command),
+    /// Issue, list and revoke tokens, with which programs prove who they are.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Say who may log in.
+    #[command(subcommand)]
+    User(user::Command),
     /// Run commands as workflows run them.
     #[command(subcommand)]
     Sandbox(sandbox::Command),
@@ -127,6 +135,8 @@ impl Cli {
             Command::Policy(command) => policy::carry_out(command).await,
             Command::Status(args) => status::status(args).await,
             Command::Workflow(command) => workflow::carry_out(command),
+            Command::Token(command) => token::carry_out(command).await,
+            Command::User(command) => user::carry_out(command).await,
             Command::Sandbox(command) => sandbox::carry_out(command).await,
             Command::Doctor(command) => doctor::carry_out(command).await,
         };
@@ -175,6 +185,15 @@ mod tests {
             "openclaw policy remove",
             "openclaw policy test f.yaml --agent t/bot --tool http --arguments {} --label web --label secret",
             "openclaw policy replay f.yaml --from 5 --to 9 --namespace * --json",
+            "openclaw approvals decide 0199b3a06a3e7c3a9d525f0f3b7d8a10 approve",
+            "openclaw token issue ci --scope query --scope command:run@team-a --expires-in 90d --json",
+            "openclaw token list --all --json",
+            "openclaw token revoke ci --reason r",
+            "openclaw user add ada --role admin --namespace a --group finance",
+            "openclaw user list --json",
+            "openclaw user change ada --role viewer",
+            "openclaw user password ada",
+            "openclaw user remove ada",
             "openclaw log verify --data d",
             "openclaw log export --data d",
             "openclaw log export --data d --from 5 --to 9",
