@@ -233,7 +233,8 @@ impl<L: EventLog> Service<L> {
     }
 
     /// Changes the vault: asks it, records `commands` about credentials and then the file. Answers the position of the
-    /// last event, or of the log if nothing was written.
+    /// first of these commands, which is what a repetition is told, or else that of the file's event, or of the log if
+    /// nothing was written.
     pub(super) async fn change_vault(
         &self,
         context: &CallContext,
@@ -263,17 +264,19 @@ impl<L: EventLog> Service<L> {
         for entry in &changed.entries {
             commands.push(credentials::store(entry)?);
         }
-        let mut position = self.log.head().position;
+        let (mut position, mut told) = (self.log.head().position, false);
         for (index, (stream, command)) in commands.into_iter().enumerate() {
             // The first answers a repetition under the same key.
-            position = if index == 0 {
-                self.submit(context, stream, command, None).await?.position
+            if index == 0 {
+                position = self.submit(context, stream, command, None).await?.position;
+                told = true;
             } else {
-                self.record(context.actor(), stream, command).await?.position
-            };
+                self.record(context.actor(), stream, command).await?;
+            }
         }
         if let Some(file) = changed.saved.clone() {
-            position = self.journal(context.actor(), saved(file)).await?.position;
+            let recorded = self.journal(context.actor(), saved(file)).await?.position;
+            position = if told { position } else { recorded };
             keeper.vault.recorded().await.map_err(refused)?;
         }
         Ok((changed, position))

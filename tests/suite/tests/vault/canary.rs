@@ -127,6 +127,8 @@ async fn a_canary_is_where_it_is_sent_and_nowhere_else() {
     counting.body("/oauth2/token", json!({ "access_token": "t", "expires_in": 3600 }));
     init(&server).await;
     set(&server, "canary", &canary).await;
+    // The webhook belongs to the default namespace, as it has no other.
+    server.rpc("credential.set", json!({ "name": "canary", "value": canary })).await.unwrap();
     let hook = json!({ "name": "hook", "url": counting.url("/hook"), "secret": "canary",
         "types": ["io.serverlessworkflow.workflow.completed.v1"] });
     server.rpc("webhook.register", hook).await.unwrap();

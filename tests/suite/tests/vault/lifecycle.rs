@@ -36,7 +36,7 @@ async fn a_use_is_recorded_and_a_sealed_vault_gives_out_nothing() {
     );
     init(&server).await;
     let stored = set(&server, "api", "the value of api").await;
-    assert_eq!((&stored["version"], &stored["namespace"]), (&json!(1), &json!("default")));
+    assert_eq!((&stored["version"], &stored["namespace"]), (&json!(1), &json!("suite")));
     server.output(sending(&counting.url("/send")), Value::Null).await;
     assert_eq!(counting.calls_of("/send")[0].body, json!({ "token": "the value of api" }));
 
@@ -52,7 +52,7 @@ async fn a_use_is_recorded_and_a_sealed_vault_gives_out_nothing() {
 
     let used = server.events_of_type("credential.used").await;
     assert_eq!(used.len(), 2, "{used:?}");
-    assert_eq!(used[0]["stream"], "credential/default/api");
+    assert_eq!(used[0]["stream"], "credential/suite/api");
     let first = &used[0]["data"];
     assert_eq!(first["version"], 1);
     assert_eq!(first["purpose"], format!("call: http POST {}", counting.url("/send")));
@@ -119,7 +119,10 @@ async fn an_older_file_and_a_foreign_one_are_refused_and_told_apart() {
     server.terminate().await;
 
     copy(kept.path(), &vault);
-    let refusing = || Options::default().expect_error("the vault is refused");
+    let refusing = || {
+        // The key that signs checkpoints is in the vault, too.
+        Options::default().expect_error("the vault is refused").expect_error("OC-AUD-005")
+    };
     let server = Server::start(data.path(), refusing()).await;
     let status = server.rpc("vault.status", json!({})).await.unwrap();
     assert_eq!(status["state"], "refused");
@@ -148,7 +151,10 @@ async fn a_change_that_was_written_and_not_recorded_is_recorded_when_the_vault_i
     copy(data.path(), behind.path());
     let server = Server::on(data.path()).await;
     server.rpc("vault.unseal", json!({ "passphrase": PASSPHRASE })).await.unwrap();
-    server.rpc("credential.rotate", json!({ "name": "api", "value": "second" })).await.unwrap();
+    server
+        .rpc("credential.rotate", json!({ "namespace": "suite", "name": "api", "value": "second" }))
+        .await
+        .unwrap();
     server.terminate().await;
 
     // As after a crash between the two: the file is one write ahead of the log.
@@ -159,7 +165,10 @@ async fn a_change_that_was_written_and_not_recorded_is_recorded_when_the_vault_i
     let rotated = server.events_of_type("credential.rotated").await;
     assert_eq!(rotated.len(), 1);
     assert_eq!(rotated[0]["data"]["version"], 2);
-    server.rpc("credential.delete", json!({ "name": "api" })).await.expect("and changes go on");
+    server
+        .rpc("credential.delete", json!({ "namespace": "suite", "name": "api" }))
+        .await
+        .expect("and changes go on");
     let server = server.restart().await;
     assert_eq!(state(&server).await, "sealed", "the log knows the file");
     server.terminate().await;

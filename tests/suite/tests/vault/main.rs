@@ -16,7 +16,8 @@ async fn init(server: &Server) -> String {
 }
 
 async fn set(server: &Server, name: &str, value: &str) -> Value {
-    let params = json!({ "name": name, "value": value });
+    // The namespace of the documents of this suite.
+    let params = json!({ "namespace": "suite", "name": name, "value": value });
     server.rpc("credential.set", params).await.expect("the vault is unsealed")
 }
 
