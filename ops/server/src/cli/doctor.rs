@@ -34,8 +34,9 @@ pub(super) struct Sandbox {
 pub(super) async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
     let Command::Sandbox(args) = command;
     let config = Config::load(args.config.as_deref(), &Environment::of_the_process(), &[])?;
-    let report =
-        doctor::examine(config.sandbox.config()).await.context("there is no place for the sandbox's workspaces")?;
+    let report = doctor::examine(config.sandbox.config())
+        .await
+        .context("there is no place for the sandbox's workspaces")?;
     let wanted = config.sandbox.level();
     let reached = report.level >= wanted;
     if args.json {

@@ -217,7 +217,9 @@ impl Sandbox {
                 processes: at_least(limits.processes, most.processes),
                 file_bytes: at_least(limits.file_bytes, most.file_bytes),
                 open_files: at_least(limits.open_files, most.open_files),
-                output_bytes: most.output_bytes.map_or(limits.output_bytes, |most| most.max(limits.output_bytes)),
+                output_bytes: most
+                    .output_bytes
+                    .map_or(limits.output_bytes, |most| most.max(limits.output_bytes)),
                 workspace_bytes: at_least(limits.workspace_bytes, most.workspace_bytes),
                 workspace_files: at_least(limits.workspace_files, most.workspace_files),
             },

@@ -4,6 +4,7 @@ mod asked;
 mod network;
 #[cfg(test)]
 mod network_tests;
+mod removal;
 mod script;
 #[cfg(test)]
 mod tests;
@@ -155,10 +156,8 @@ impl ProcessEffects {
     /// # Errors
     /// If something of it stays.
     pub async fn remove_workspace(&self, run: RunId) -> io::Result<()> {
-        match tokio::fs::remove_dir_all(self.path(run)).await {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        let path = self.path(run);
+        tokio::task::spawn_blocking(move || removal::remove(&path)).await.map_err(io::Error::other)?
     }
 
     fn path(&self, run: RunId) -> PathBuf {
