@@ -183,11 +183,15 @@ async fn a_fork_bomb_stops_at_the_limit() {
     );
 }
 
+type Change = fn(&mut Limits);
+
 /// Each passed limit that can be told, at each level at which it is: the end names it.
 #[tokio::test]
 async fn a_limit_that_is_passed_is_named() {
-    let cases: [(Limit, &str, fn(&mut Limits)); 6] = [
-        (Limit::Cpu, "for i in 1 2 3 4; do (while :; do :; done) & done; wait", |limits| limits.cpu_seconds = 1),
+    let cases: [(Limit, &str, Change); 6] = [
+        (Limit::Cpu, "for i in 1 2 3 4; do (while :; do :; done) & done; wait", |limits| {
+            limits.cpu_seconds = 1
+        }),
         (Limit::FileSize, "exec head -c 3000000 /dev/zero > big", |limits| limits.file_bytes = 1 << 20),
         (Limit::WorkspaceSize, "head -c 3000000 /dev/zero > big; sleep 20", |limits| {
             limits.workspace_bytes = 1 << 20

@@ -9,16 +9,18 @@ use openclaw_sandbox::{
 };
 
 async fn examine(config: Config) -> Report {
-    let scratch = tempfile::tempdir().unwrap();
+    let scratch = tempfile::tempdir().expect("the doctor works");
     // Of a directory that others may pass, as the doctor's own is.
-    std::fs::set_permissions(scratch.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let report = doctor::examine(Config { scratch: scratch.path().into(), ..config }).await.unwrap();
-    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing is left");
+    std::fs::set_permissions(scratch.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("the doctor works");
+    let report =
+        doctor::examine(Config { scratch: scratch.path().into(), ..config }).await.expect("the doctor works");
+    assert_eq!(std::fs::read_dir(scratch.path()).expect("the doctor works").count(), 0, "nothing is left");
     report
 }
 
 fn failures(report: &Report, level: Level) -> Vec<&'static str> {
-    let report = report.levels.iter().find(|each| each.level == level).unwrap();
+    let report = report.levels.iter().find(|each| each.level == level).expect("the doctor works");
     assert_eq!(report.unavailable, None);
     report.probes.iter().filter(|probe| probe.result == ProbeResult::Fail).map(|probe| probe.id).collect()
 }

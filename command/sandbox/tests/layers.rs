@@ -14,18 +14,19 @@ use tokio_util::sync::CancellationToken;
 
 /// What `script` says at `level` without `missing`.
 async fn without(missing: &[Layer], level: Level, script: &str, limits: Limits) -> String {
-    let workspace = tempfile::tempdir().unwrap();
+    let workspace = tempfile::tempdir().expect("the sandbox works");
     for directory in [".git", ".git/hooks"] {
         let path = workspace.path().join(directory);
-        fs::create_dir(&path).unwrap();
-        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        fs::create_dir(&path).expect("the sandbox works");
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777))
+            .expect("the sandbox works");
     }
     let backend = if level == Level::Confined { Backend::Confined } else { Backend::Bubblewrap };
     let machine = Machine::new(Config { without: missing.iter().copied().collect(), backend, ..config() });
     let mut job = shell(script, workspace.path());
     job.policy.level = level;
     job.policy.limits = Limits { wall: Duration::from_secs(20), ..limits };
-    text(&machine.run(job, CancellationToken::new()).await.unwrap())
+    text(&machine.run(job, CancellationToken::new()).await.expect("the sandbox works"))
 }
 
 #[tokio::test]

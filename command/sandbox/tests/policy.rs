@@ -17,7 +17,8 @@ use support::{config, run, shell, text};
 use tokio_util::sync::CancellationToken;
 
 fn open(path: &std::path::Path) {
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777))
+        .expect("a directory of the test");
 }
 
 #[tokio::test]
@@ -92,19 +93,19 @@ async fn where_only_confined_is_reached_stricter_jobs_are_refused() {
 
 /// A stand-in for the egress proxy: answers each connection with what it was sent, after a greeting.
 fn proxy(path: &std::path::Path) -> std::thread::JoinHandle<usize> {
-    let listener = UnixListener::bind(path).unwrap();
+    let listener = UnixListener::bind(path).expect("the stand-in works");
     std::thread::spawn(move || {
         let mut served = 0;
         for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
+            let mut stream = stream.expect("the stand-in works");
             let mut sent = Vec::new();
-            stream.read_to_end(&mut sent).unwrap();
+            stream.read_to_end(&mut sent).expect("the stand-in works");
             if sent == b"stop" {
                 return served;
             }
             served += 1;
-            stream.write_all(b"proxy:").unwrap();
-            stream.write_all(&sent).unwrap();
+            stream.write_all(b"proxy:").expect("the stand-in works");
+            stream.write_all(&sent).expect("the stand-in works");
         }
         served
     })

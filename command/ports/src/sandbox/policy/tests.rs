@@ -119,10 +119,12 @@ fn a_policy_is_within_itself_and_a_narrower_one_within_it() {
     assert!(base().within(&narrow).is_err());
 }
 
+type Widening = fn(&mut Policy);
+
 /// One part is made wider at a time, and that part is named.
 #[test]
 fn each_part_that_is_wider_is_found_and_named() {
-    let wide: [(&str, fn(&mut Policy)); 13] = [
+    let wide: [(&str, Widening); 13] = [
         ("level", |policy| policy.level = Level::Confined),
         ("readable", |policy| policy.readable.push("/srv".into())),
         ("readable", |policy| policy.readable.push("/srv/data/../secret".into())),
