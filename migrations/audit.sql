@@ -5,10 +5,11 @@ CREATE TABLE streams (
     key           INTEGER PRIMARY KEY,
     name          TEXT NOT NULL UNIQUE, -- kind/name
     version       INTEGER NOT NULL,     -- version of its newest event
-    last_position INTEGER NOT NULL      -- position of that event
+    last_position INTEGER NOT NULL,     -- position of that event
+    namespace     INTEGER NOT NULL      -- labels.id; 0 for what belongs to the server as a whole
 ) STRICT;
 
--- Event types and actors: few, and named by every event.
+-- Event types, actors and namespaces: few, and named by every event.
 CREATE TABLE labels (
     id   INTEGER PRIMARY KEY,
     text TEXT NOT NULL UNIQUE
@@ -34,6 +35,8 @@ CREATE INDEX events_by_actor ON events (actor);
 CREATE INDEX events_by_correlation ON events (correlation) WHERE correlation IS NOT NULL;
 
 CREATE TABLE event_minutes (
-    minute INTEGER PRIMARY KEY, -- minutes since 1970
-    events INTEGER NOT NULL
-) STRICT;
+    minute    INTEGER NOT NULL, -- minutes since 1970
+    namespace INTEGER NOT NULL, -- as in streams
+    events    INTEGER NOT NULL,
+    PRIMARY KEY (minute, namespace)
+) STRICT, WITHOUT ROWID;

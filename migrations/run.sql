@@ -43,6 +43,8 @@ CREATE TABLE runs (
 
 CREATE INDEX runs_by_status ON runs (status);
 CREATE INDEX runs_by_workflow ON runs (namespace, name);
+-- For those who may not look everywhere.
+CREATE INDEX runs_by_namespace ON runs (namespace);
 CREATE INDEX runs_by_start ON runs (started_at);
 CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
 CREATE INDEX runs_by_fork ON runs (forked_from) WHERE forked_from IS NOT NULL;
@@ -52,9 +54,11 @@ CREATE INDEX runs_paused ON runs (paused) WHERE paused IS NOT NULL;
 
 -- Kept beside the runs, because counting them costs a walk over all.
 CREATE TABLE run_counts (
-    status TEXT PRIMARY KEY,
-    runs   INTEGER NOT NULL
-) STRICT;
+    status    TEXT NOT NULL,
+    namespace INTEGER NOT NULL, -- as in streams
+    runs      INTEGER NOT NULL,
+    PRIMARY KEY (status, namespace)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE run_labels (
     name  TEXT NOT NULL,

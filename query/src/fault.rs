@@ -76,6 +76,8 @@ codes! {
     Lagged = "LAGGED", "OC-QRY-009";
     /// Nobody was authenticated.
     Unauthenticated = "UNAUTHENTICATED", "OC-QRY-010";
+    /// The caller is not allowed this field.
+    Forbidden = "FORBIDDEN", "OC-ACC-001";
     /// There is nothing of this id to subscribe to.
     NotFound = "NOT_FOUND", "OC-QRY-011";
     /// A run with more history than one question may fold or compare.

@@ -6,6 +6,7 @@
 //! Invariant: a question is bounded before it is worked on: its bytes, tokens and nesting before it is parsed, its
 //! cost before it is executed, its time in the database while it runs.
 
+mod access;
 mod caller;
 mod cursor;
 mod door;
@@ -14,6 +15,7 @@ mod fault;
 pub mod fuzz;
 mod guard;
 mod history;
+mod homes;
 mod http;
 mod lasting;
 mod metrics;
@@ -58,6 +60,7 @@ pub(crate) fn schema(deps: Deps) -> QuerySchema {
     Schema::build(root::Query::default(), EmptyMutation, subscription::Subscription::default())
         .data(deps)
         .data(read::moment::Folding::default())
+        .data(homes::Homes::default())
         .limit_recursive_depth(guard::MAX_NESTING)
         .limit_directives(guard::MAX_DIRECTIVES)
         .disable_suggestions()

@@ -45,6 +45,17 @@ pub enum Missing {
     Unreadable(#[from] Refused),
 }
 
+impl Missing {
+    /// There is no such workflow, or no such version, that may be started.
+    #[must_use]
+    pub fn not_found(namespace: &str, name: &str, version: Option<&str>) -> Self {
+        Self::NotFound(match version.filter(|version| *version != "latest") {
+            Some(version) => format!("{namespace}/{name}:{version}"),
+            None => format!("{namespace}/{name}"),
+        })
+    }
+}
+
 /// Definitions by reference, compiled once.
 ///
 /// Invariant: a definition that is recorded is compiled with the texts that were recorded with it, never with those that
@@ -136,12 +147,7 @@ impl<L: EventLog> Definitions<L> {
         version: Option<&str>,
     ) -> Result<(WorkflowRef, Arc<Program>), Missing> {
         let wanted = version.filter(|version| *version != "latest");
-        let missing = || {
-            Missing::NotFound(match wanted {
-                Some(version) => format!("{namespace}/{name}:{version}"),
-                None => format!("{namespace}/{name}"),
-            })
-        };
+        let missing = || Missing::not_found(namespace, name, wanted);
         let stream = stream(namespace, name).map_err(|_| missing())?;
         let versions = self.versions(&stream).await?;
         let startable = versions.versions.iter().filter(|(_, registered)| !registered.retired);

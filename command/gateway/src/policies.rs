@@ -4,11 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
 use openclaw_log::EventLog;
-use openclaw_model::{
-    Event, StreamId, StreamKind, Version,
-    event::policy::PolicyEvent,
-    id::InvalidId,
-};
+use openclaw_model::{Event, StreamId, StreamKind, Version, event::policy::PolicyEvent, id::InvalidId};
 use openclaw_workflow::policy::{self, Policy};
 
 use crate::sequencer::{Commit, Refused};

@@ -25,6 +25,8 @@ pub struct Folded {
     pub correlation: Option<Uuid>,
     /// Where it was forked from.
     pub origin: Option<ForkOrigin>,
+    /// The namespace it belongs to; empty if there is no such run.
+    pub namespace: String,
 }
 
 /// Folds the events of `run` that are durable now. Cost: reads them all.
@@ -32,8 +34,13 @@ pub struct Folded {
 /// # Errors
 /// [`Refused::Unreadable`] when the log or an event cannot be read.
 pub async fn fold<L: EventLog>(log: &L, run: RunId) -> Result<Folded, Refused> {
-    let mut folded =
-        Folded { state: State::default(), position: Position::START, correlation: None, origin: None };
+    let mut folded = Folded {
+        state: State::default(),
+        position: Position::START,
+        correlation: None,
+        origin: None,
+        namespace: String::new(),
+    };
     let mut history = log.read_stream(&StreamId::run(run), Version(1));
     while let Some(batch) = history.next().await {
         for recorded in batch?.iter() {
@@ -42,6 +49,7 @@ pub async fn fold<L: EventLog>(log: &L, run: RunId) -> Result<Folded, Refused> {
                 // Only the first start is its own; those after it are copied.
                 if let (RunEvent::Started(started), Version(1)) = (event, recorded.version) {
                     folded.origin = started.fork.clone();
+                    folded.namespace.clone_from(&started.workflow.namespace);
                 }
                 Run::evolve(&mut folded.state, event, recorded.version, recorded.at);
             }

@@ -6,12 +6,15 @@ mod control;
 mod decider;
 mod event;
 mod fork;
+mod policy;
+mod reach;
 mod run;
 mod schedule;
 mod session;
 mod system;
 mod token;
 mod user;
+mod vault;
 mod webhook;
 mod workflow;
 
@@ -19,12 +22,13 @@ use std::sync::Arc;
 
 use openclaw_log::EventLog;
 use openclaw_model::{Actor, CommandId, Position, StreamId, access::Need, envelope::Causality};
-use openclaw_ports::{Ids, secrets::Secrets};
+use openclaw_ports::{Ids, Vault, secrets::Secrets};
+use openclaw_workflow::expression::Evaluator;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    Access, Definitions, Ends, Sequencer,
+    Access, Definitions, Ends, Homes, Policies, Sequencer,
     rpc::{
         self, Commands,
         context::{CallContext, ExpectedVersion},
@@ -45,13 +49,16 @@ pub struct Shown {
 /// Carries the methods out.
 pub struct Service<L> {
     log: Arc<L>,
+    homes: Homes<L>,
     sequencer: Sequencer,
     definitions: Arc<Definitions<L>>,
     ends: Arc<Ends>,
     ids: Arc<dyn Ids>,
     shown: Arc<dyn Fn() -> Shown + Send + Sync>,
     secrets: Option<Arc<dyn Secrets>>,
+    keeper: Option<vault::Keeper>,
     access: Option<Access>,
+    guard: Option<policy::Guard>,
     stopping: CancellationToken,
 }
 
@@ -72,7 +79,21 @@ impl<L: EventLog> Service<L> {
         shown: Arc<dyn Fn() -> Shown + Send + Sync>,
     ) -> Self {
         let stopping = CancellationToken::new();
-        Self { log, sequencer, definitions, ends, ids, shown, secrets: None, access: None, stopping }
+        let homes = Homes::new(log.clone());
+        Self {
+            log,
+            homes,
+            sequencer,
+            definitions,
+            ends,
+            ids,
+            shown,
+            secrets: None,
+            keeper: None,
+            access: None,
+            guard: None,
+            stopping,
+        }
     }
 
     /// Lets `workflow.validate` say which secrets do not exist. Only their names are asked for.
@@ -86,6 +107,20 @@ impl<L: EventLog> Service<L> {
     #[must_use]
     pub fn with_access(mut self, access: Access) -> Self {
         self.access = Some(access);
+        self
+    }
+
+    /// Lets `policy.*` be answered, from the register that the runtime decides by.
+    #[must_use]
+    pub fn with_policies(mut self, policies: Arc<Policies>, evaluator: Arc<dyn Evaluator>) -> Self {
+        self.guard = Some(policy::Guard::new(policies, evaluator));
+        self
+    }
+
+    /// Lets `credential.*` and `vault.*` be answered.
+    #[must_use]
+    pub fn with_vault(mut self, vault: Arc<dyn Vault>) -> Self {
+        self.keeper = Some(vault::Keeper::new(vault));
         self
     }
 
@@ -108,11 +143,7 @@ impl<L: EventLog> Service<L> {
             id: self.command_id(context),
             digest: context.digest,
             keyed: context.idempotency_key.is_some(),
-            expected: match context.expected {
-                ExpectedVersion::Any => Expected::Any,
-                ExpectedVersion::None => Expected::NoStream,
-                ExpectedVersion::Exact(version) => Expected::Exact(version),
-            },
+            expected: expected(context),
             actor: context.actor().clone(),
             causality: Causality { causation: None, correlation },
         };
@@ -133,6 +164,14 @@ impl<L: EventLog> Service<L> {
             Some(key) => keyed_command(context.actor(), key.as_str()),
             None => CommandId(*self.ids.next().as_bytes()),
         }
+    }
+}
+
+fn expected(context: &CallContext) -> Expected {
+    match context.expected {
+        ExpectedVersion::Any => Expected::Any,
+        ExpectedVersion::None => Expected::NoStream,
+        ExpectedVersion::Exact(version) => Expected::Exact(version),
     }
 }
 
@@ -157,10 +196,10 @@ impl<L: EventLog> Commands for Service<L> {
 
     async fn workflow_validate(
         &self,
-        _: CallContext,
+        context: CallContext,
         params: methods::workflow::Validate,
     ) -> Result<methods::workflow::Validated, rpc::Error> {
-        self.validate(params).await
+        self.validate(context, params).await
     }
 
     async fn workflow_retire(
@@ -249,6 +288,46 @@ impl<L: EventLog> Commands for Service<L> {
         params: methods::approval::Decide,
     ) -> Result<methods::approval::Decided, rpc::Error> {
         self.decide(context, params).await
+    }
+
+    async fn policy_set(
+        &self,
+        context: CallContext,
+        params: methods::policy::Set,
+    ) -> Result<methods::policy::Accepted, rpc::Error> {
+        self.set_policy(context, params).await
+    }
+
+    async fn policy_remove(
+        &self,
+        context: CallContext,
+        params: methods::policy::Remove,
+    ) -> Result<methods::policy::Accepted, rpc::Error> {
+        self.remove_policy(context, params).await
+    }
+
+    async fn policy_get(
+        &self,
+        context: CallContext,
+        params: methods::policy::Get,
+    ) -> Result<methods::policy::InForce, rpc::Error> {
+        self.get_policy(context, params).await
+    }
+
+    async fn policy_test(
+        &self,
+        context: CallContext,
+        params: methods::policy::Test,
+    ) -> Result<methods::policy::Tested, rpc::Error> {
+        self.test_policy(&context, params)
+    }
+
+    async fn policy_replay(
+        &self,
+        context: CallContext,
+        params: methods::policy::Replay,
+    ) -> Result<methods::policy::Replayed, rpc::Error> {
+        self.replay_policy(context, params).await
     }
 
     async fn event_publish(
@@ -407,6 +486,110 @@ impl<L: EventLog> Commands for Service<L> {
         if let Some(access) = &self.access {
             access.denied(&caller.actor, method, needs);
         }
+    }
+
+    async fn credential_set(
+        &self,
+        context: CallContext,
+        params: methods::credential::Set,
+    ) -> Result<methods::credential::Stored, rpc::Error> {
+        self.set_credential(context, params).await
+    }
+
+    async fn credential_rotate(
+        &self,
+        context: CallContext,
+        params: methods::credential::Rotate,
+    ) -> Result<methods::credential::Stored, rpc::Error> {
+        self.rotate_credential(context, params).await
+    }
+
+    async fn credential_delete(
+        &self,
+        context: CallContext,
+        params: methods::credential::Delete,
+    ) -> Result<methods::credential::Deleted, rpc::Error> {
+        self.delete_credential(context, params).await
+    }
+
+    async fn credential_list(
+        &self,
+        context: CallContext,
+        params: methods::credential::List,
+    ) -> Result<methods::credential::Listed, rpc::Error> {
+        self.list_credentials(context, params).await
+    }
+
+    async fn vault_status(
+        &self,
+        context: CallContext,
+        _: methods::vault::Status,
+    ) -> Result<methods::vault::Standing, rpc::Error> {
+        self.vault_status(&context).await
+    }
+
+    async fn vault_init(
+        &self,
+        context: CallContext,
+        params: methods::vault::Init,
+    ) -> Result<methods::vault::Made, rpc::Error> {
+        self.init_vault(context, params).await
+    }
+
+    async fn vault_unseal(
+        &self,
+        context: CallContext,
+        params: methods::vault::Unseal,
+    ) -> Result<methods::vault::Standing, rpc::Error> {
+        self.unseal_vault(context, params).await
+    }
+
+    async fn vault_seal(
+        &self,
+        context: CallContext,
+        _: methods::vault::Seal,
+    ) -> Result<methods::vault::Standing, rpc::Error> {
+        self.seal_vault(context).await
+    }
+
+    async fn vault_rotate_key(
+        &self,
+        context: CallContext,
+        params: methods::vault::RotateKey,
+    ) -> Result<methods::vault::Made, rpc::Error> {
+        self.rotate_vault_key(context, params).await
+    }
+
+    async fn vault_change_passphrase(
+        &self,
+        context: CallContext,
+        params: methods::vault::ChangePassphrase,
+    ) -> Result<methods::vault::Recorded, rpc::Error> {
+        self.change_passphrase(context, params).await
+    }
+
+    async fn vault_new_recovery_key(
+        &self,
+        context: CallContext,
+        params: methods::vault::NewRecoveryKey,
+    ) -> Result<methods::vault::Made, rpc::Error> {
+        self.new_recovery_key(context, params).await
+    }
+
+    async fn vault_export(
+        &self,
+        context: CallContext,
+        params: methods::vault::Export,
+    ) -> Result<methods::vault::Copy, rpc::Error> {
+        self.export_vault(context, params).await
+    }
+
+    async fn vault_import(
+        &self,
+        context: CallContext,
+        params: methods::vault::Import,
+    ) -> Result<methods::vault::Imported, rpc::Error> {
+        self.import_vault(context, params).await
     }
 
     async fn system_health(

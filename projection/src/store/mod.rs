@@ -11,7 +11,7 @@ mod write;
 use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 
 use lru::LruCache;
-use openclaw_model::{Event, EventId, Position, Recorded, RunId, StreamId, Timestamp};
+use openclaw_model::{Event, EventId, Position, Recorded, RunId, StreamId, Timestamp, Version};
 use sqlx::{
     Connection as _, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
@@ -165,9 +165,16 @@ impl Store {
         if recorded.position != self.position.next() {
             return Err(format!("the event before it has position {}", self.position));
         }
+        let home = if recorded.version == Version(1) {
+            let known = &self.known;
+            let of = |stream: &StreamId| known.peek(stream).map(|known| known.namespace);
+            views::home(&recorded.stream, &event, &mut self.labels, of)
+        } else {
+            views::NOWHERE
+        };
         let known = self.known.get_mut(&recorded.stream);
-        let began =
-            views::apply(known, recorded, event, &mut self.labels, changes).map_err(|broken| broken.0)?;
+        let began = views::apply(known, home, recorded, event, &mut self.labels, changes)
+            .map_err(|broken| broken.0)?;
         if let Some(known) = began {
             self.known.put(recorded.stream.clone(), known);
         }

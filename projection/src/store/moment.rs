@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use futures_util::StreamExt as _;
 use openclaw_log::{Batches, ReadError};
-use openclaw_model::{Position, Recorded, Timestamp};
+use openclaw_model::{Position, Recorded, StreamId, Timestamp};
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::Mutex;
 
@@ -121,8 +121,11 @@ impl Fold {
         }
         let poison = |reason| FoldError::Poison { position: recorded.position, reason };
         let event = recorded.decode().map_err(|error| poison(error.to_string()))?;
+        let of_known = &self.known;
+        let of = |stream: &StreamId| of_known.get(stream.as_str()).map(|known| known.namespace);
+        let home = views::home(&recorded.stream, &event, &mut self.labels, of);
         let known = self.known.get_mut(recorded.stream.as_str());
-        let began = views::apply(known, recorded, event, &mut self.labels, &mut self.changes)
+        let began = views::apply(known, home, recorded, event, &mut self.labels, &mut self.changes)
             .map_err(|broken| poison(broken.0))?;
         if let Some(known) = began {
             self.known.insert(recorded.stream.as_str().into(), known);

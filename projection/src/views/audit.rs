@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Place;
 
-/// The short numbers of event types and actors. There are few, so all are kept in memory.
+/// The short numbers of event types, actors and namespaces. There are few, so all are kept in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Labels {
     ids: HashMap<Box<str>, i64>,
@@ -53,12 +53,13 @@ pub(crate) struct Row {
     pub(crate) correlation: Option<Uuid>,
 }
 
-/// Row of `streams`. The name is only written with the stream's first event.
+/// Row of `streams`. Name and namespace are only written with the stream's first event.
 #[derive(Clone, Debug)]
 pub(crate) struct StreamRow {
     pub(crate) name: Box<str>,
     pub(crate) version: Version,
     pub(crate) last: Position,
+    pub(crate) namespace: i64,
 }
 
 /// Changed rows of the audit tables.
@@ -66,7 +67,8 @@ pub(crate) struct StreamRow {
 pub(crate) struct Changes {
     pub(crate) events: Vec<Row>,
     pub(crate) streams: BTreeMap<Position, StreamRow>,
-    pub(crate) minutes: BTreeMap<i64, i64>,
+    /// Events by minute and namespace.
+    pub(crate) minutes: BTreeMap<(i64, i64), i64>,
 }
 
 pub(super) fn apply(place: &Place, recorded: &Recorded, labels: &mut Labels, changes: &mut Changes) {
@@ -91,6 +93,8 @@ pub(super) fn apply(place: &Place, recorded: &Recorded, labels: &mut Labels, cha
             name: recorded.stream.as_str().into(),
             version: recorded.version,
             last: recorded.position,
+            namespace: place.namespace,
         });
-    *changes.minutes.entry(recorded.at.as_micros().div_euclid(60_000_000)).or_default() += 1;
+    let minute = recorded.at.as_micros().div_euclid(60_000_000);
+    *changes.minutes.entry((minute, place.namespace)).or_default() += 1;
 }

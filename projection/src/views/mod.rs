@@ -7,6 +7,7 @@
 
 pub(crate) mod approval;
 pub(crate) mod audit;
+pub(crate) mod policy;
 pub(crate) mod published;
 pub(crate) mod run;
 pub(crate) mod schedule;
@@ -14,13 +15,20 @@ pub(crate) mod session;
 pub(crate) mod webhook;
 pub(crate) mod workflow;
 
-use openclaw_model::{Event, Position, Recorded, StreamKind, Timestamp, Version, event::RunEvent};
+use openclaw_model::{
+    Event, Position, Recorded, RunId, StreamId, StreamKind, Timestamp, Version,
+    event::RunEvent,
+    namespace::{self, Home},
+};
 use serde::Serialize;
 
 pub use approval::ApprovalState;
 pub use run::{EffectState, RunStatus, TaskStatus};
 pub use session::{Direction, SessionStatus};
 pub use webhook::LetterState;
+
+/// In place of the label of a namespace: it belongs to the server as a whole.
+pub(crate) const NOWHERE: i64 = 0;
 
 /// An event that contradicts the history of its stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +44,8 @@ pub(crate) struct Place {
     pub(crate) key: Position,
     /// Label of its actor.
     pub(crate) actor: i64,
+    /// Label of the namespace of its stream; [`NOWHERE`] if that belongs to none.
+    pub(crate) namespace: i64,
 }
 
 /// What must be known of a stream to apply its next event.
@@ -44,6 +54,8 @@ pub(crate) struct Known {
     /// Position of its first event.
     pub(crate) key: Position,
     pub(crate) version: Version,
+    /// Label of its namespace; [`NOWHERE`] if it belongs to none.
+    pub(crate) namespace: i64,
     pub(crate) subject: Subject,
 }
 
@@ -57,6 +69,7 @@ pub(crate) enum Subject {
     Schedule(Box<schedule::Row>),
     Webhook(Box<webhook::State>),
     Published,
+    Policy,
     /// It has no rows of its own, only those of the audit log.
     Plain,
 }
@@ -72,14 +85,47 @@ pub(crate) struct Changes {
     pub(crate) schedules: schedule::Changes,
     pub(crate) webhooks: webhook::Changes,
     pub(crate) published: published::Changes,
+    pub(crate) policies: policy::Changes,
 }
 
-/// Applies the next event of a stream. `known` is none for the first one.
+/// The label of the namespace of a stream that begins with `event`. `of` gives that of a stream that is known.
+pub(crate) fn home(
+    stream: &StreamId,
+    event: &Event,
+    labels: &mut audit::Labels,
+    of: impl Fn(&StreamId) -> Option<i64>,
+) -> i64 {
+    let home = match stream.home() {
+        Home::First => namespace::of_first(event),
+        home => home,
+    };
+    match home {
+        Home::Namespace(name) => labels.id(&name),
+        Home::Run(run) => of(&StreamId::run(run)).unwrap_or(NOWHERE),
+        Home::First | Home::Nowhere => NOWHERE,
+    }
+}
+
+/// The run that the namespace of a stream is that of, if it is.
+pub(crate) fn run_of_home(stream: &StreamId, event: &Event) -> Option<RunId> {
+    match stream.home() {
+        Home::Run(run) => Some(run),
+        Home::First => match namespace::of_first(event) {
+            Home::Run(run) => Some(run),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Applies the next event of a stream. `known` is none for the first one, and `home` the label of the namespace that
+/// counts then.
 ///
 /// # Errors
 /// [`Broken`] when the event does not follow what is known of its stream; nothing has changed then.
 pub(crate) fn apply(
     known: Option<&mut Known>,
+    home: i64,
     recorded: &Recorded,
     event: Event,
     labels: &mut audit::Labels,
@@ -94,7 +140,9 @@ pub(crate) fn apply(
     }
     let key = known.as_ref().map_or(recorded.position, |known| known.key);
     let actor = labels.id(&recorded.actor.0);
-    let place = Place { position: recorded.position, version: recorded.version, at: recorded.at, key, actor };
+    let namespace = known.as_ref().map_or(home, |known| known.namespace);
+    let (position, version, at) = (recorded.position, recorded.version, recorded.at);
+    let place = Place { position, version, at, key, actor, namespace };
 
     let began = match known {
         Some(known) => {
@@ -104,7 +152,7 @@ pub(crate) fn apply(
         }
         None => {
             let subject = begin(&place, recorded, event, changes)?;
-            Some(Known { key, version: recorded.version, subject })
+            Some(Known { key, version: recorded.version, namespace, subject })
         }
     };
     audit::apply(&place, recorded, labels, &mut changes.audit);
@@ -144,11 +192,14 @@ fn begin(place: &Place, recorded: &Recorded, event: Event, changes: &mut Changes
             published::apply(place, event, &mut changes.published);
             Subject::Published
         }
+        (StreamKind::Policy, Event::Policy(event)) => {
+            policy::apply(place, event, &mut changes.policies);
+            Subject::Policy
+        }
         (StreamKind::Token, Event::Token(_))
         | (StreamKind::User, Event::User(_))
         | (StreamKind::Credential, Event::Credential(_))
         | (StreamKind::Vault, Event::Vault(_))
-        | (StreamKind::Policy, Event::Policy(_))
         | (StreamKind::Egress, Event::Egress(_))
         | (StreamKind::Audit, Event::Audit(_)) => Subject::Plain,
         (_, event) => return Err(misplaced(recorded, &event)),
@@ -170,7 +221,11 @@ fn follow(
                 RunEvent::EventEmitted(event) if !state.copies(place.version) => Some(event.clone()),
                 _ => None,
             };
+            let decision = policy::decided(state, place, &event);
             run::apply(state, place, event, &mut changes.runs)?;
+            if let Some(decision) = decision {
+                changes.policies.decisions.insert(place.position, decision);
+            }
             if let Some(event) = emitted {
                 published::emitted(place, event, &mut changes.published);
             }
@@ -190,6 +245,7 @@ fn follow(
         (Subject::Webhook(state), Event::Webhook(event)) => {
             webhook::apply(state, place, event, &mut changes.webhooks)?;
         }
+        (Subject::Policy, Event::Policy(event)) => policy::apply(place, event, &mut changes.policies),
         (Subject::Published, Event::Published(event)) => {
             published::apply(place, event, &mut changes.published);
         }
@@ -199,7 +255,6 @@ fn follow(
             | Event::User(_)
             | Event::Credential(_)
             | Event::Vault(_)
-            | Event::Policy(_)
             | Event::Egress(_)
             | Event::Audit(_),
         ) => {}

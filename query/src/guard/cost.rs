@@ -15,7 +15,7 @@ use super::{MAX_COST, MAX_DEPTH, MAX_NESTING, MAX_SELECTIONS};
 use crate::{cursor::DEFAULT_PAGE, fault::Code};
 
 /// Fields that cost one each: large values, and objects that are looked up one by one.
-const DEAR: [&str; 28] = [
+const DEAR: [&str; 30] = [
     "input",
     "output",
     "error",
@@ -42,13 +42,15 @@ const DEAR: [&str; 28] = [
     "timetable",
     "interests",
     "cloudEvent",
+    "document",
+    "decision",
     "a",
     "b",
 ];
 /// Cost of a question that reads a whole run: its history for `asOf`, all tasks of two for `runDiff`.
 const WHOLE_RUN: u64 = 100;
 /// Connections: lists with pages.
-const CONNECTIONS: [&str; 21] = [
+const CONNECTIONS: [&str; 23] = [
     "runs",
     "tasks",
     "sessions",
@@ -67,6 +69,8 @@ const CONNECTIONS: [&str; 21] = [
     "webhooks",
     "deadLetters",
     "publishedEvents",
+    "policies",
+    "decisions",
     "changed",
     "onlyInA",
     "onlyInB",

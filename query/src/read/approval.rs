@@ -2,7 +2,6 @@
 
 use async_graphql::{ComplexObject, Context, Enum, ID, Result, SimpleObject};
 use openclaw_model::{ApprovalId, StreamId};
-use openclaw_projection::Reader;
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
 use super::{
@@ -11,6 +10,7 @@ use super::{
     task::{self, Task},
 };
 use crate::{
+    access::Reader,
     cursor::{About, Listed, Page, PageArgs, SortOrder},
     fault::{self, Code},
     scalar::{DateTime, Json, Long, Position},
@@ -214,12 +214,14 @@ pub(crate) fn stream_of(id: &ID) -> Result<StreamId> {
 pub(crate) async fn one(reader: &mut Reader, id: &ID) -> Result<Option<Approval>> {
     let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
     equal(&mut sql, "s.name", Some(stream_of(id)?.as_str().to_owned()));
+    reader.reach().labelled(&mut sql, "s.namespace");
     rows(reader, &mut sql).await?.first().map(approval).transpose()
 }
 
 /// A page of approvals.
 pub(crate) async fn list(reader: &mut Reader, page: &Page, wanted: Wanted) -> Result<Listed<Approval>> {
     let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
+    reader.reach().labelled(&mut sql, "s.namespace");
     any_of(
         &mut sql,
         "a.state",

@@ -1,7 +1,6 @@
 //! Failed attempts of `try` tasks.
 
 use async_graphql::{Result, SimpleObject};
-use openclaw_projection::Reader;
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
 use super::{
@@ -9,6 +8,7 @@ use super::{
     run::{self, WorkflowError},
 };
 use crate::{
+    access::Reader,
     cursor::{About, Listed, Page},
     scalar::{DateTime, Position},
 };

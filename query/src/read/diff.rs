@@ -5,7 +5,6 @@
 use std::collections::{BTreeSet, HashMap};
 
 use async_graphql::{ComplexObject, Enum, ID, Result, SimpleObject};
-use openclaw_projection::Reader;
 use serde_json::Value;
 use sqlx::{QueryBuilder, Sqlite};
 
@@ -15,6 +14,7 @@ use super::{
     task::{self, Task},
 };
 use crate::{
+    access::Reader,
     cursor::{PageArgs, SortOrder},
     fault::{self, Code},
     scalar::{Json, Long},

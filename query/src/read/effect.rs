@@ -1,7 +1,6 @@
 //! What runs did to the world: the effect ledger.
 
 use async_graphql::{Enum, Result, SimpleObject};
-use openclaw_projection::Reader;
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
 use super::{
@@ -9,6 +8,7 @@ use super::{
     task::{self, Task},
 };
 use crate::{
+    access::Reader,
     cursor::{About, Listed, Page},
     scalar::Position,
 };
@@ -93,6 +93,7 @@ pub(crate) async fn list(reader: &mut Reader, page: &Page, wanted: &Wanted) -> R
     for (index, state) in states.into_iter().enumerate() {
         sql.push(if index == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
         sql.push("SELECT key FROM tasks WHERE effect IS NOT NULL");
+        reader.reach().of_stream(&mut sql, "tasks.run");
         if let Some(state) = state {
             // The index by state leaves out what succeeded; SQLite uses it only when told that it is not wanted.
             if state != EffectState::Succeeded {

@@ -2,17 +2,18 @@
 
 use async_graphql::{Context, ID, InputObject, Result, SimpleObject};
 use futures_util::StreamExt as _;
-use openclaw_model::{Recorded, StreamId};
-use openclaw_projection::Reader;
+use openclaw_model::{Recorded, StreamId, access::Need};
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{Columns, keyed, rows, run::FIRST};
 use crate::{
     Deps,
+    access::{Reach, Reader},
     cursor::{About, Listed, Page},
     fault::{self, Code},
     history::{self, History},
+    homes::Onlooker,
     scalar::{DateTime, Json, Long, Position},
 };
 
@@ -133,7 +134,8 @@ pub(crate) async fn index(
     page: &Page,
     filter: EventFilter,
 ) -> Result<Vec<(u64, Event)>> {
-    let mut sql = select(page, &filter.wanted()?, Range::default());
+    // Of a stream that the caller sees anyway.
+    let mut sql = select(page, &filter.wanted()?, Range::default(), &reader.reach());
     let found = rows(reader, &mut sql).await?;
     keyed(&found, event, |event| event.position.0)
 }
@@ -148,16 +150,20 @@ pub(crate) async fn list_within(
 ) -> Result<Listed<Event>> {
     let wanted = filter.wanted()?;
     let position = reader.position();
+    let audit = reader.audit();
     let total_count = if range.from.is_some() || range.to.is_some() || !wanted.is_empty() {
         None
     } else if let Some(stream) = &wanted.stream {
-        let version = sqlx::query_scalar("SELECT version FROM streams WHERE name = ?1").bind(stream.as_str());
-        Some(version.fetch_optional(&mut **reader).await.map_err(fault::database)?.map_or(Long(0), Long::of))
+        let mut sql = QueryBuilder::<Sqlite>::new("SELECT version FROM streams WHERE name = ");
+        sql.push_bind(stream.as_str().to_owned());
+        audit.labelled(&mut sql, "namespace");
+        let version = sql.build_query_scalar().fetch_optional(&mut **reader).await;
+        Some(version.map_err(fault::database)?.map_or(Long(0), Long::of))
     } else {
-        Some(Long(position.0))
+        audit.is_everywhere().then_some(Long(position.0))
     };
 
-    let mut sql = select(page, &wanted, range);
+    let mut sql = select(page, &wanted, range, &audit);
     let found = rows(reader, &mut sql).await?;
     let mut events = keyed(&found, event, |event| event.position.0)?;
     if wants_data(ctx) {
@@ -185,7 +191,7 @@ fn wants_data(ctx: &Context<'_>) -> bool {
 ///
 /// Where types drive, each is looked up by itself and cut to the page: one scan of an index per type is bounded
 /// where a scan for several at once is not.
-fn select(page: &Page, wanted: &Wanted, range: Range) -> QueryBuilder<Sqlite> {
+fn select(page: &Page, wanted: &Wanted, range: Range, reach: &Reach) -> QueryBuilder<Sqlite> {
     let mut sql = QueryBuilder::new(
         "SELECT e.position, s.name AS stream, e.version, t.text AS type, e.schema, e.at, a.text AS actor, e.id, \
          e.command, e.causation, e.correlation FROM (",
@@ -202,6 +208,7 @@ fn select(page: &Page, wanted: &Wanted, range: Range) -> QueryBuilder<Sqlite> {
     for (index, types) in branches.into_iter().enumerate() {
         sql.push(if index == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
         sql.push("SELECT position FROM events WHERE 1 = 1");
+        reach.of_stream(&mut sql, "events.stream");
         if let Some(stream) = &wanted.stream {
             sql.push(" AND stream = (SELECT key FROM streams WHERE name = ");
             sql.push_bind(stream.as_str().to_owned()).push(")");
@@ -242,10 +249,16 @@ fn select(page: &Page, wanted: &Wanted, range: Range) -> QueryBuilder<Sqlite> {
     sql
 }
 
-/// The event at `position`; null beyond the head.
-pub(crate) async fn one(history: &dyn History, position: Position) -> Result<Option<Event>> {
+/// The event at `position`; none beyond the head, and none that the caller does not see.
+pub(crate) async fn one(onlooker: &Onlooker, position: Position) -> Result<Option<Event>> {
     let position = openclaw_model::Position(position.0);
-    Ok(history::events_at(history, vec![position]).await?.remove(&position).as_ref().map(of_recorded))
+    let found = history::events_at(&*onlooker.deps.history, vec![position]).await?.remove(&position);
+    match found {
+        Some(recorded) if onlooker.sees(Need::Audit, &recorded.stream).await? => {
+            Ok(Some(of_recorded(&recorded)))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The first event of a stream.

@@ -1,7 +1,6 @@
 //! What was said in conversations.
 
 use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Result, SimpleObject};
-use openclaw_projection::Reader;
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
 use super::{
@@ -10,6 +9,7 @@ use super::{
     within,
 };
 use crate::{
+    access::Reader,
     cursor::{About, Listed, Page},
     fault::Code,
     scalar::{DateTime, Json, Long, Position},
@@ -95,9 +95,10 @@ pub(crate) async fn list(
     total_count: Option<Long>,
 ) -> Result<Listed<Message>> {
     let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
+    reader.reach().labelled(&mut sql, "s.namespace");
     equal(&mut sql, "m.session", session.map(|key| i64::try_from(key).unwrap_or(i64::MAX)));
     if let Some(id) = &filter.session_id {
-        equal(&mut sql, "s.name", Some(session::stream_of(id)?.as_str().to_owned()));
+        equal(&mut sql, "s.name", Some(session::stream_of(reader, id)?.as_str().to_owned()));
     }
     let direction = filter.direction.map(|wanted| wanted.into_iter().map(Direction::name).collect());
     any_of(&mut sql, "m.direction", "direction", direction)?;

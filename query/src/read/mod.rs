@@ -2,12 +2,14 @@
 
 pub(crate) mod approval;
 pub(crate) mod attempt;
+pub(crate) mod checkpoint;
 pub(crate) mod diff;
 pub(crate) mod effect;
 pub(crate) mod event;
 pub(crate) mod freshness;
 pub(crate) mod message;
 pub(crate) mod moment;
+pub(crate) mod policy;
 pub(crate) mod published;
 pub(crate) mod run;
 pub(crate) mod schedule;
@@ -22,13 +24,14 @@ pub(crate) mod workflow;
 use std::time::Duration;
 
 use async_graphql::{Context, InputObject, Result, SimpleObject};
-use openclaw_projection::Reader;
 use sqlx::{QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow};
 
 pub(crate) use self::moment::reader_of;
 
 use crate::{
     Deps,
+    access::Reader,
+    caller::Caller,
     fault::{self, Code},
     scalar::{DateTime, Json, Long, Position},
 };
@@ -92,7 +95,8 @@ pub(crate) async fn wait_for(
 
 /// A connection for one field.
 pub(crate) async fn reader(ctx: &Context<'_>) -> Result<Reader> {
-    ctx.data::<Deps>()?.views.reader().await.map_err(|error| fault::unavailable(&error))
+    let rows = ctx.data::<Deps>()?.views.reader().await.map_err(|error| fault::unavailable(&error))?;
+    Ok(Reader::new(rows, ctx.data::<Caller>()?.grants.clone()))
 }
 
 /// Adds `AND column IN (...)` if there are values.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Result};
-use openclaw_model::StreamId;
-use openclaw_projection::{FoldError, FoldLimits, Moment, Reader};
+use openclaw_model::{StreamId, access::Need};
+use openclaw_projection::{FoldError, FoldLimits, Moment};
 use tokio::sync::Semaphore;
 
 use super::{
@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     Deps,
+    access::Reader,
+    caller::Caller,
     fault::{self, Code},
+    homes::Onlooker,
     scalar::Position,
 };
 
@@ -35,7 +38,10 @@ impl Default for Folding {
 /// A connection to the rows of `moment`; to those of now if there is none.
 pub(crate) async fn reader_of(ctx: &Context<'_>, moment: Option<&Moment>) -> Result<Reader> {
     match moment {
-        Some(moment) => moment.reader().await.map_err(fault::database),
+        Some(moment) => {
+            let rows = moment.reader().await.map_err(fault::database)?;
+            Ok(Reader::new(rows, ctx.data::<Caller>()?.grants.clone()))
+        }
         None => reader(ctx).await,
     }
 }
@@ -48,6 +54,10 @@ pub(crate) async fn run_at(ctx: &Context<'_>, id: &ID, position: Position) -> Re
     if position.0 > head.0 {
         let message = format!("`asOf` is {}, the log ends at {head}", position.0);
         return Err(Code::BadArgument.error(message));
+    }
+    // What the caller does not see is not there, however long its history is.
+    if !Onlooker::of(ctx)?.sees(Need::Query, &stream).await? {
+        return Ok(None);
     }
     let folding = ctx.data::<Folding>()?;
     let _turn = folding.0.acquire().await.map_err(|_| Code::Internal.error("nothing is folded any more"))?;

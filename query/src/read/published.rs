@@ -2,7 +2,6 @@
 
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
 use openclaw_model::StreamId;
-use openclaw_projection::Reader;
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
 use super::{
@@ -10,6 +9,7 @@ use super::{
     run::{self, Run},
 };
 use crate::{
+    access::Reader,
     cursor::{About, Listed, Page},
     scalar::{DateTime, Json, Position},
 };
@@ -22,6 +22,8 @@ pub(crate) struct PublishedEvent {
     pub(crate) id: String,
     /// Its `source`.
     pub(crate) source: String,
+    /// The namespace it was published in; nobody outside heard it.
+    pub(crate) namespace: String,
     /// Its `type`.
     pub(crate) r#type: String,
     /// When it came into the log.
@@ -60,8 +62,11 @@ pub(crate) struct Wanted {
 /// A page of published events.
 pub(crate) async fn list(reader: &mut Reader, page: &Page, wanted: Wanted) -> Result<Listed<PublishedEvent>> {
     let mut sql = QueryBuilder::<Sqlite>::new(
-        "SELECT p.*, l.text AS actor_name FROM published_events p JOIN labels l ON l.id = p.actor WHERE 1 = 1",
+        "SELECT p.*, l.text AS actor_name, n.text AS namespace FROM published_events p \
+         JOIN labels l ON l.id = p.actor JOIN streams s ON s.key = coalesce(p.run, p.key) \
+         JOIN labels n ON n.id = s.namespace WHERE 1 = 1",
     );
+    reader.reach().labelled(&mut sql, "s.namespace");
     any_of(&mut sql, "p.type", "type", wanted.r#type)?;
     equal(&mut sql, "p.source", wanted.source);
     if let Some(id) = &wanted.run_id {
@@ -80,6 +85,7 @@ fn event(row: &SqliteRow) -> Result<PublishedEvent> {
     Ok(PublishedEvent {
         id: row.get("id")?,
         source: row.get("source")?,
+        namespace: row.get("namespace")?,
         r#type: row.get("type")?,
         at: row.time("at")?,
         actor: row.get("actor_name")?,

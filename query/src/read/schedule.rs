@@ -1,7 +1,6 @@
 //! Schedules of workflows.
 
 use async_graphql::{ComplexObject, Context, ID, Result, SimpleObject};
-use openclaw_projection::Reader;
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
 use super::{
@@ -9,6 +8,7 @@ use super::{
     run::{self, Run, RunFilter},
 };
 use crate::{
+    access::Reader,
     cursor::{About, Listed, Page, PageArgs, SortOrder},
     scalar::{DateTime, Json, Long, Position},
 };
@@ -103,6 +103,7 @@ pub(crate) async fn list(reader: &mut Reader, page: &Page, wanted: Wanted) -> Re
     let mut sql = QueryBuilder::<Sqlite>::new(
         "SELECT c.*, s.last_position FROM schedules c JOIN streams s ON s.key = c.key WHERE 1 = 1",
     );
+    reader.reach().named(&mut sql, "c.namespace");
     equal(&mut sql, "c.namespace", wanted.namespace);
     equal(&mut sql, "c.name", wanted.name);
     equal(&mut sql, "c.active", wanted.active);

@@ -1,8 +1,7 @@
 //! Conversations.
 
 use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Result, SimpleObject};
-use openclaw_model::{SessionId, StreamId};
-use openclaw_projection::Reader;
+use openclaw_model::{SessionId, StreamId, access::Need, namespace};
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
 use super::{
@@ -13,6 +12,7 @@ use super::{
     reader, rows, within,
 };
 use crate::{
+    access::{Needs, Reader, needs},
     cursor::{About, Listed, Page, PageArgs, SortOrder},
     fault::Code,
     scalar::{DateTime, Json, Long, Position},
@@ -44,8 +44,10 @@ impl SessionStatus {
 #[derive(Clone, Debug, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct Session {
-    /// Its id.
+    /// Its id. That of a session in another namespace than `default` begins with `@NAMESPACE/`.
     pub(crate) id: ID,
+    /// The namespace it belongs to.
+    pub(crate) namespace: String,
     /// Whether it goes on.
     pub(crate) status: SessionStatus,
     /// Where the peer talks to us.
@@ -133,6 +135,7 @@ impl Session {
     }
 
     /// Its events.
+    #[graphql(guard = "Needs(Need::Audit)", directive = needs::apply("audit".into()))]
     async fn events(
         &self,
         ctx: &Context<'_>,
@@ -168,15 +171,17 @@ impl Session {
 }
 
 /// Stream of the session of an argument.
-pub(crate) fn stream_of(id: &ID) -> Result<StreamId> {
-    let id = SessionId::new(id).map_err(|error| Code::BadArgument.error(format!("{error}")))?;
+pub(crate) fn stream_of(reader: &Reader, id: &ID) -> Result<StreamId> {
+    let id =
+        SessionId::new(&reader.whole(id)).map_err(|error| Code::BadArgument.error(format!("{error}")))?;
     Ok(StreamId::session(&id))
 }
 
 /// One session by its id.
 pub(crate) async fn one(reader: &mut Reader, id: &ID) -> Result<Option<Session>> {
     let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
-    equal(&mut sql, "s.name", Some(stream_of(id)?.as_str().to_owned()));
+    equal(&mut sql, "s.name", Some(stream_of(reader, id)?.as_str().to_owned()));
+    reader.reach().labelled(&mut sql, "s.namespace");
     rows(reader, &mut sql).await?.first().map(session).transpose()
 }
 
@@ -184,12 +189,14 @@ pub(crate) async fn one(reader: &mut Reader, id: &ID) -> Result<Option<Session>>
 pub(crate) async fn of_key(reader: &mut Reader, key: u64) -> Result<Option<Session>> {
     let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
     equal(&mut sql, "c.key", Some(i64::try_from(key).unwrap_or(i64::MAX)));
+    reader.reach().labelled(&mut sql, "s.namespace");
     rows(reader, &mut sql).await?.first().map(session).transpose()
 }
 
 /// A page of sessions.
 pub(crate) async fn list(reader: &mut Reader, page: &Page, filter: SessionFilter) -> Result<Listed<Session>> {
     let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
+    reader.reach().labelled(&mut sql, "s.namespace");
     let status = filter.status.map(|wanted| wanted.into_iter().map(SessionStatus::name).collect());
     any_of(&mut sql, "c.status", "status", status)?;
     equal(&mut sql, "c.channel", filter.channel);
@@ -214,6 +221,7 @@ fn session(row: &SqliteRow) -> Result<Session> {
     };
     Ok(Session {
         id: id.into(),
+        namespace: namespace::of_name(id).to_owned(),
         status: row.status("status", known)?,
         channel: row.get("channel")?,
         peer: row.get("peer")?,

@@ -63,9 +63,13 @@ pub(crate) struct MinuteCount {
 impl Stats {
     /// All runs by status; a status without runs is there with zero.
     async fn runs_by_status(&self, ctx: &Context<'_>) -> Result<Vec<RunCount>> {
-        let mut sql = QueryBuilder::<Sqlite>::new("SELECT status, runs FROM run_counts");
+        let mut reader = reader(ctx).await?;
+        let mut sql =
+            QueryBuilder::<Sqlite>::new("SELECT status, sum(runs) AS runs FROM run_counts WHERE 1 = 1");
+        reader.reach().labelled(&mut sql, "namespace");
+        sql.push(" GROUP BY status");
         let mut counts = BTreeMap::new();
-        for row in rows(&mut reader(ctx).await?, &mut sql).await? {
+        for row in rows(&mut reader, &mut sql).await? {
             let row = Columns(&row);
             counts.insert(row.get::<String>("status")?, row.long("runs")?);
         }
@@ -81,15 +85,19 @@ impl Stats {
     /// Durations of completed tasks by workflow, from the newest 10,000 task rows. Tasks that consist of others
     /// (`do`, `for`, `fork`, `try`) are left out, their parts are in.
     async fn task_durations(&self, ctx: &Context<'_>) -> Result<Vec<TaskDurations>> {
-        let sql = "SELECT r.namespace, r.name, (t.ended_at - t.started_at) / 1000 AS ms \
-                   FROM (SELECT run, kind, status, started_at, ended_at FROM tasks ORDER BY key DESC LIMIT ?1) t \
-                   JOIN runs r ON r.key = t.run \
-                   WHERE t.status = 'completed' AND t.kind NOT IN ('do', 'for', 'fork', 'try')";
-        let found = sqlx::query_as::<_, (String, String, i64)>(sql)
-            .bind(SAMPLES)
-            .fetch_all(&mut *reader(ctx).await?)
-            .await
-            .map_err(fault::database)?;
+        let mut reader = reader(ctx).await?;
+        let mut sql = QueryBuilder::<Sqlite>::new(
+            "SELECT r.namespace, r.name, (t.ended_at - t.started_at) / 1000 AS ms \
+             FROM (SELECT run, kind, status, started_at, ended_at FROM tasks WHERE 1 = 1",
+        );
+        reader.reach().of_stream(&mut sql, "tasks.run");
+        sql.push(" ORDER BY key DESC LIMIT ").push_bind(SAMPLES);
+        sql.push(
+            ") t JOIN runs r ON r.key = t.run \
+             WHERE t.status = 'completed' AND t.kind NOT IN ('do', 'for', 'fork', 'try')",
+        );
+        let found: Vec<(String, String, i64)> =
+            sql.build_query_as().fetch_all(&mut *reader).await.map_err(fault::database)?;
         let mut durations: BTreeMap<(String, String), Vec<i64>> = BTreeMap::new();
         for (namespace, name, ms) in found {
             durations.entry((namespace, name)).or_default().push(ms);
@@ -112,13 +120,15 @@ impl Stats {
     async fn events_per_minute(&self, ctx: &Context<'_>) -> Result<Vec<MinuteCount>> {
         let now = (ctx.data::<Deps>()?.now)().as_micros().div_euclid(60_000_000);
         let first = now - MINUTES + 1;
+        let mut reader = reader(ctx).await?;
+        let mut sql = QueryBuilder::<Sqlite>::new(
+            "SELECT minute, sum(events) FROM event_minutes WHERE minute BETWEEN ",
+        );
+        sql.push_bind(first).push(" AND ").push_bind(now);
+        reader.reach().labelled(&mut sql, "namespace");
+        sql.push(" GROUP BY minute");
         let found: Vec<(i64, i64)> =
-            sqlx::query_as("SELECT minute, events FROM event_minutes WHERE minute BETWEEN ?1 AND ?2")
-                .bind(first)
-                .bind(now)
-                .fetch_all(&mut *reader(ctx).await?)
-                .await
-                .map_err(fault::database)?;
+            sql.build_query_as().fetch_all(&mut *reader).await.map_err(fault::database)?;
         let counts: BTreeMap<i64, i64> = found.into_iter().collect();
         let minute = |minute: i64| MinuteCount {
             minute: DateTime::of(minute * 60_000_000),

@@ -2,7 +2,7 @@
 
 use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Result, SimpleObject};
 use openclaw_model::StreamId;
-use openclaw_projection::{Moment, Reader};
+use openclaw_projection::Moment;
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
 use super::{
@@ -10,11 +10,14 @@ use super::{
     attempt::Attempt,
     duration,
     effect::{self, Effect},
-    equal, keyed, reader_of, rows,
+    equal, keyed,
+    policy::{self, Decision},
+    reader_of, rows,
     run::{self, Run, WorkflowError},
     within,
 };
 use crate::{
+    access::Reader,
     cursor::{About, Listed, Page, PageArgs, SortOrder},
     scalar::{DateTime, Json, Long, Position},
 };
@@ -155,6 +158,11 @@ impl TaskFilter {
 
 #[ComplexObject]
 impl Task {
+    /// What policies said about its effect; null if none counted for it.
+    async fn decision(&self, ctx: &Context<'_>) -> Result<Option<Decision>> {
+        policy::of_task(&mut reader_of(ctx, self.moment.as_ref()).await?, self.key).await
+    }
+
     /// The run it belongs to.
     async fn run(&self, ctx: &Context<'_>) -> Result<Option<Run>> {
         run::of_key(&mut reader_of(ctx, self.moment.as_ref()).await?, self.run_key).await
@@ -206,6 +214,7 @@ pub(crate) async fn one(reader: &mut Reader, run_id: &ID, task: i32) -> Result<O
     let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
     equal(&mut sql, "s.name", Some(StreamId::run(run::id_of(run_id)?).as_str().to_owned()));
     equal(&mut sql, "t.task", Some(task));
+    reader.reach().labelled(&mut sql, "s.namespace");
     let moment = reader.moment().cloned();
     rows(reader, &mut sql).await?.first().map(|row| self::task(row, moment)).transpose()
 }
@@ -219,6 +228,7 @@ pub(crate) async fn list(
     total_count: Option<Long>,
 ) -> Result<Listed<Task>> {
     let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
+    reader.reach().labelled(&mut sql, "s.namespace");
     equal(&mut sql, "t.run", run.map(|key| i64::try_from(key).unwrap_or(i64::MAX)));
     if let Some(id) = &filter.run_id {
         equal(&mut sql, "s.name", Some(StreamId::run(run::id_of(id)?).as_str().to_owned()));

@@ -10,7 +10,6 @@ use openclaw_model::{
         run::{Resolution, WorkflowError as Error},
     },
 };
-use openclaw_projection::Reader;
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::{
@@ -21,6 +20,7 @@ use super::{
 };
 use crate::{
     Deps,
+    access::Reader,
     cursor::{About, Listed, Page},
     fault::Code,
     history,

@@ -4,7 +4,7 @@
 
 use async_graphql::{ComplexObject, Context, Enum, ID, Result, SimpleObject};
 use openclaw_model::Timestamp;
-use openclaw_projection::{Moment, Reader};
+use openclaw_projection::Moment;
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     Deps,
+    access::{Reach, Reader},
     cursor::{About, Listed, Page},
     fault,
     scalar::{DateTime, Json, Long, Position},
@@ -129,16 +130,21 @@ pub(crate) struct Concurrency {
     pub(crate) key: String,
     /// How many of them may be under way.
     pub(crate) limit: i32,
+    /// The namespace in which they are counted.
+    pub(crate) namespace: String,
 }
 
 #[ComplexObject]
 impl Concurrency {
     /// How many of them are under way now.
     async fn running(&self, ctx: &Context<'_>) -> Result<Long> {
-        let sql = "SELECT count(*) FROM runs WHERE concurrency_key = ?1 \
-                   AND status IN ('running', 'waiting', 'suspended')";
+        // Runs of one key are counted within their namespace.
+        let mut sql = QueryBuilder::<Sqlite>::new(
+            "SELECT count(*) FROM runs WHERE status IN ('running', 'waiting', 'suspended') AND concurrency_key = ",
+        );
+        sql.push_bind(self.key.clone()).push(" AND namespace = ").push_bind(self.namespace.clone());
         let mut reader = reader(ctx).await?;
-        let count = sqlx::query_scalar(sql).bind(&self.key).fetch_one(&mut *reader).await;
+        let count = sql.build_query_scalar().fetch_one(&mut *reader).await;
         count.map(Long::of).map_err(fault::database)
     }
 }
@@ -210,7 +216,10 @@ pub(crate) async fn list_at(
     wanted: &Wanted,
     now: Timestamp,
 ) -> Result<Listed<Wait>> {
-    let mut sql = QueryBuilder::<Sqlite>::new("SELECT w.*, s.name AS stream FROM (");
+    let reach = reader.reach();
+    let mut sql = QueryBuilder::<Sqlite>::new(
+        "SELECT w.*, s.name AS stream, (SELECT text FROM labels WHERE id = s.namespace) AS namespace FROM (",
+    );
     for (index, status) in ["waiting", "suspended", "running"].into_iter().enumerate() {
         sql.push(if index == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
         sql.push(format_args!(
@@ -224,13 +233,13 @@ pub(crate) async fn list_at(
         if status == "running" {
             sql.push(" AND effect IN ('intended', 'redispatched')");
         }
-        finish(&mut sql, wanted, "run", page)?;
+        finish(&mut sql, &reach, wanted, "tasks.run", page)?;
     }
     sql.push(
         " UNION ALL SELECT * FROM (SELECT * FROM (SELECT paused AS key, 'paused' AS wait, key AS run, NULL, NULL, \
          paused_at AS since, NULL AS due, NULL, pause_reason, NULL, NULL, NULL FROM runs WHERE paused IS NOT NULL AND ended_at IS NULL",
     );
-    finish(&mut sql, wanted, "key", page)?;
+    finish(&mut sql, &reach, wanted, "runs.key", page)?;
     sql.push(" UNION ALL SELECT * FROM (SELECT * FROM (SELECT key, CASE WHEN not_before > ");
     sql.push_bind(now.as_micros()).push(
         " THEN 'start_time' ELSE 'concurrency' END AS wait, key AS run, NULL, NULL, started_at AS since, \
@@ -238,7 +247,7 @@ pub(crate) async fn list_at(
          WHERE status = 'pending' AND (concurrency_key IS NOT NULL OR not_before > ",
     );
     sql.push_bind(now.as_micros()).push(")");
-    finish(&mut sql, wanted, "key", page)?;
+    finish(&mut sql, &reach, wanted, "runs.key", page)?;
     sql.push(") AS w JOIN streams s ON s.key = w.run ");
     page.sort(&mut sql, "w.key");
     let (position, moment) = (reader.position().into(), reader.moment().cloned());
@@ -248,7 +257,14 @@ pub(crate) async fn list_at(
 }
 
 /// Ends one branch: its conditions, and the page. The inner two selects are closed.
-fn finish(sql: &mut QueryBuilder<Sqlite>, wanted: &Wanted, run: &str, page: &Page) -> Result<()> {
+fn finish(
+    sql: &mut QueryBuilder<Sqlite>,
+    reach: &Reach,
+    wanted: &Wanted,
+    run: &str,
+    page: &Page,
+) -> Result<()> {
+    reach.of_stream(sql, run);
     if let Some(key) = wanted.run {
         sql.push(format_args!(" AND {run} = ")).push_bind(i64::try_from(key).unwrap_or(i64::MAX));
     }
@@ -279,7 +295,9 @@ fn wait(row: &SqliteRow, moment: Option<Moment>) -> Result<Wait> {
         None => Detail::default(),
     };
     let concurrency = match (kind, row.get::<Option<String>>("concurrency_key")?) {
-        (WaitKind::Concurrency, Some(key)) => Some(Concurrency { key, limit: row.get("concurrency_limit")? }),
+        (WaitKind::Concurrency, Some(key)) => {
+            Some(Concurrency { key, limit: row.get("concurrency_limit")?, namespace: row.get("namespace")? })
+        }
         _ => None,
     };
     let stream: &str = row.get("stream")?;

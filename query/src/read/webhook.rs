@@ -1,11 +1,12 @@
 //! Receivers of events outside.
 
 use async_graphql::{ComplexObject, Context, Enum, Result, SimpleObject};
-use openclaw_projection::Reader;
+use openclaw_model::namespace;
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
 use super::{Columns, any_of, equal, keyed, reader, rows};
 use crate::{
+    access::Reader,
     cursor::{About, Listed, Page, PageArgs, SortOrder},
     fault,
     scalar::{DateTime, Json, Long, Position},
@@ -37,8 +38,10 @@ impl DeadLetterState {
 #[derive(Clone, Debug, SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct Webhook {
-    /// Its name.
+    /// Its name. That of a webhook in another namespace than `default` begins with `@NAMESPACE/`.
     pub(crate) name: String,
+    /// The namespace it belongs to, whose events it is told of.
+    pub(crate) namespace: String,
     /// Where events are sent.
     pub(crate) url: String,
     /// Types of CloudEvents that are sent; `*` at the end stands for any rest.
@@ -140,7 +143,8 @@ pub(crate) async fn list(reader: &mut Reader, page: &Page, wanted: Wanted) -> Re
         "SELECT w.*, s.name AS stream, s.last_position, l.text AS actor_name FROM webhooks w \
          JOIN streams s ON s.key = w.key JOIN labels l ON l.id = w.actor WHERE 1 = 1",
     );
-    equal(&mut sql, "s.name", wanted.name.map(|name| format!("webhook/{name}")));
+    reader.reach().labelled(&mut sql, "s.namespace");
+    equal(&mut sql, "s.name", wanted.name.map(|name| format!("webhook/{}", reader.whole(&name))));
     if let Some(removed) = wanted.removed {
         sql.push(if removed { " AND w.removed_at IS NOT NULL" } else { " AND w.removed_at IS NULL" });
     }
@@ -154,8 +158,10 @@ pub(crate) async fn list(reader: &mut Reader, page: &Page, wanted: Wanted) -> Re
 fn webhook(row: &SqliteRow) -> Result<Webhook> {
     let row = Columns(row);
     let stream: &str = row.get("stream")?;
+    let name = stream.strip_prefix("webhook/").unwrap_or(stream);
     Ok(Webhook {
-        name: stream.strip_prefix("webhook/").unwrap_or(stream).to_owned(),
+        namespace: namespace::of_name(name).to_owned(),
+        name: name.to_owned(),
         url: row.get("url")?,
         types: serde_json::from_str(row.get("types")?)
             .map_err(|error| fault::database(sqlx::Error::Decode(error.into())))?,

@@ -1,7 +1,6 @@
 //! Registered workflow definitions.
 
 use async_graphql::{ComplexObject, Context, InputObject, Result, SimpleObject};
-use openclaw_projection::Reader;
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
 use super::{
@@ -9,6 +8,7 @@ use super::{
     run::{self, Run, RunFilter},
 };
 use crate::{
+    access::Reader,
     cursor::{About, Listed, Page, PageArgs, SortOrder},
     scalar::{DateTime, Json, Position},
 };
@@ -92,6 +92,7 @@ pub(crate) async fn version(
     let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
     equal(&mut sql, "w.namespace", Some(namespace.to_owned()));
     equal(&mut sql, "w.name", Some(name.to_owned()));
+    reader.reach().named(&mut sql, "w.namespace");
     if version.is_some() {
         equal(&mut sql, "w.version", version.map(str::to_owned));
         return rows(reader, &mut sql).await?.first().map(workflow).transpose();
@@ -115,6 +116,7 @@ pub(crate) async fn list(
     filter: WorkflowFilter,
 ) -> Result<Listed<Workflow>> {
     let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
+    reader.reach().named(&mut sql, "w.namespace");
     equal(&mut sql, "w.namespace", filter.namespace);
     equal(&mut sql, "w.name", filter.name);
     if let Some(retired) = filter.retired {

@@ -1,8 +1,10 @@
 //! Questions about durable work: waits, decisions, effects, schedules, webhooks, and comparing runs.
 
 use async_graphql::{Context, ID, Object, Result};
+use openclaw_model::access::Need;
 
 use crate::{
+    access::{Needs, needs},
     cursor::{Listed, PageArgs, SortOrder},
     read::{
         approval::{self, Approval, ApprovalState},
@@ -28,6 +30,7 @@ pub(crate) struct DurableQuestions;
 )]
 impl DurableQuestions {
     /// What open runs wait for, and why; oldest first. `dueBefore` leaves what is due at or before that time.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn waits(
         &self,
         ctx: &Context<'_>,
@@ -47,6 +50,7 @@ impl DurableQuestions {
     }
 
     /// One decision of people.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn approval(
         &self,
         ctx: &Context<'_>,
@@ -59,6 +63,7 @@ impl DurableQuestions {
 
     /// Decisions of people, newest first. With `assignee` or `role`, those that this person, or somebody in one of
     /// these roles, may decide; what everybody may decide is among them.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn approvals(
         &self,
         ctx: &Context<'_>,
@@ -80,6 +85,7 @@ impl DurableQuestions {
     }
 
     /// The effect ledger: what runs did to the world, newest first.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn effects(
         &self,
         ctx: &Context<'_>,
@@ -99,6 +105,7 @@ impl DurableQuestions {
     }
 
     /// Schedules of workflows, newest first.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn schedules(
         &self,
         ctx: &Context<'_>,
@@ -119,6 +126,7 @@ impl DurableQuestions {
     }
 
     /// Receivers of events outside, newest first.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn webhooks(
         &self,
         ctx: &Context<'_>,
@@ -138,6 +146,7 @@ impl DurableQuestions {
     }
 
     /// CloudEvents that somebody outside published or that runs emitted, newest first.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn published_events(
         &self,
         ctx: &Context<'_>,
@@ -159,6 +168,7 @@ impl DurableQuestions {
 
     /// Compares two runs: a fork and its origin, or any two of one workflow. Each may have at most 5,000 tasks with
     /// 16 MiB of data.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn run_diff(
         &self,
         ctx: &Context<'_>,

@@ -1,12 +1,17 @@
 //! Where every question begins.
 
+mod audit;
 mod durable;
+mod policy;
 
 use async_graphql::{Context, ID, MergedObject, Object, Result};
+use openclaw_model::access::Need;
 
 use crate::{
     Deps,
+    access::{Needs, needs},
     cursor::{Listed, PageArgs, SortOrder},
+    homes::Onlooker,
     read::{
         event::{self, Event, EventFilter, Range},
         freshness::{self, Freshness, Projection, Server},
@@ -30,7 +35,12 @@ use crate::{
 /// from where the view stands; the `extensions` of every answer say where that is. Pages have 50 items when `first`
 /// and `last` are not given, and at most 200.
 #[derive(Debug, Default, MergedObject)]
-pub(crate) struct Query(BasicQuestions, durable::DurableQuestions);
+pub(crate) struct Query(
+    BasicQuestions,
+    durable::DurableQuestions,
+    policy::PolicyQuestions,
+    audit::AuditQuestions,
+);
 
 /// Runs, tasks, conversations, definitions, the audit log.
 #[derive(Debug, Default)]
@@ -39,17 +49,20 @@ pub(crate) struct BasicQuestions;
 #[Object]
 impl BasicQuestions {
     /// How current answers are at this moment.
+    #[graphql(guard = "Needs(Need::Nothing)", directive = needs::apply("nothing".into()))]
     async fn freshness(&self, ctx: &Context<'_>) -> Result<Freshness> {
         Ok(freshness::freshness(ctx.data::<Deps>()?))
     }
 
     /// The worker that keeps the read model.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn projection(&self, ctx: &Context<'_>) -> Result<Projection> {
         let deps = ctx.data::<Deps>()?;
         Ok(freshness::projection(deps, deps.views.progress()))
     }
 
     /// The server and its log.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn server(&self, ctx: &Context<'_>) -> Result<Server> {
         Ok(freshness::server(ctx.data::<Deps>()?))
     }
@@ -59,6 +72,7 @@ impl BasicQuestions {
     /// With `asOf` it is shown as it was when that position was the end of the log: it, its tasks, waits, effects,
     /// attempts, timeline and events. Its history is folded for that; it may have at most 20,000 events and 16 MiB
     /// up to there. Other runs that it leads to are shown as they are now.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn run(
         &self,
         ctx: &Context<'_>,
@@ -79,6 +93,7 @@ impl BasicQuestions {
         clippy::too_many_arguments,
         reason = "connection, filter, order and consistency are arguments each"
     )]
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn runs(
         &self,
         ctx: &Context<'_>,
@@ -97,6 +112,7 @@ impl BasicQuestions {
     }
 
     /// One execution of a task, by its ordinal in the run.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn task(
         &self,
         ctx: &Context<'_>,
@@ -113,6 +129,7 @@ impl BasicQuestions {
         clippy::too_many_arguments,
         reason = "connection, filter, order and consistency are arguments each"
     )]
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn tasks(
         &self,
         ctx: &Context<'_>,
@@ -131,6 +148,7 @@ impl BasicQuestions {
     }
 
     /// One conversation.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn session(
         &self,
         ctx: &Context<'_>,
@@ -146,6 +164,7 @@ impl BasicQuestions {
         clippy::too_many_arguments,
         reason = "connection, filter, order and consistency are arguments each"
     )]
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn sessions(
         &self,
         ctx: &Context<'_>,
@@ -168,6 +187,7 @@ impl BasicQuestions {
         clippy::too_many_arguments,
         reason = "connection, filter, order and consistency are arguments each"
     )]
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn messages(
         &self,
         ctx: &Context<'_>,
@@ -186,6 +206,7 @@ impl BasicQuestions {
     }
 
     /// One version of a workflow; without `version` the highest that is not retired, or else the highest.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn workflow(
         &self,
         ctx: &Context<'_>,
@@ -204,6 +225,7 @@ impl BasicQuestions {
         clippy::too_many_arguments,
         reason = "connection, filter, order and consistency are arguments each"
     )]
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn workflows(
         &self,
         ctx: &Context<'_>,
@@ -222,6 +244,7 @@ impl BasicQuestions {
     }
 
     /// The event at a position, from the log itself; null beyond its end.
+    #[graphql(guard = "Needs(Need::Audit)", directive = needs::apply("audit".into()))]
     async fn event(
         &self,
         ctx: &Context<'_>,
@@ -230,7 +253,7 @@ impl BasicQuestions {
         timeout_ms: Option<Long>,
     ) -> Result<Option<Event>> {
         wait_for(ctx, min_position, timeout_ms).await?;
-        event::one(&*ctx.data::<Deps>()?.history, position).await
+        event::one(&Onlooker::of(ctx)?, position).await
     }
 
     /// The audit log, newest first, between two positions that both belong to it.
@@ -238,6 +261,7 @@ impl BasicQuestions {
         clippy::too_many_arguments,
         reason = "connection, filter, order and consistency are arguments each"
     )]
+    #[graphql(guard = "Needs(Need::Audit)", directive = needs::apply("audit".into()))]
     async fn events(
         &self,
         ctx: &Context<'_>,
@@ -258,6 +282,7 @@ impl BasicQuestions {
     }
 
     /// Figures about what happened.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn stats(
         &self,
         ctx: &Context<'_>,

@@ -3,14 +3,15 @@
 use async_graphql::{Context, ID, Result, SimpleObject, Subscription};
 use async_stream::try_stream;
 use futures_util::{Stream, StreamExt as _};
-use openclaw_model::{StreamId, StreamKind};
+use openclaw_model::{StreamId, StreamKind, access::Need};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{ROW_WAIT, resume, shown, start};
+use super::{ROW_WAIT, known, resume, shown, start};
 use crate::{
-    Deps,
+    access::{Needs, needs},
     cursor::{Cursor, MAX_PAGE, PageArgs, SortOrder},
     fault::{self, Code},
+    homes::Onlooker,
     read::{
         approval::{self, Approval},
         event::{self, Event},
@@ -50,25 +51,27 @@ pub(crate) struct DurableNews;
 impl DurableNews {
     /// Every event of approvals, each with the approval as it is shown at or after it; of one approval with `id`.
     /// `after` is exclusive and a position of the log; without it, only what is new.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn approval_changed(
         &self,
         ctx: &Context<'_>,
         id: Option<ID>,
         after: Option<Position>,
     ) -> Result<impl Stream<Item = Result<ApprovalUpdate>> + use<>> {
-        let deps = ctx.data::<Deps>()?.clone();
+        let onlooker = Onlooker::of(ctx)?;
         let resume = resume(ctx);
         let wanted = id.as_ref().map(approval::stream_of).transpose()?;
-        let after = start(&deps, after)?;
+        let after = start(&onlooker.deps, after)?;
         resume.at(after);
-        let mut batches = deps.history.tail(after.next());
+        let mut batches = onlooker.deps.history.tail(after.next());
         Ok(try_stream! {
             while let Some(batch) = batches.next().await {
                 for recorded in batch.map_err(|error| fault::log(&error))?.iter() {
                     let stream = &recorded.stream;
                     let wanted = wanted.as_ref().is_none_or(|wanted| wanted == stream);
-                    if wanted && stream.kind() == StreamKind::Approval {
-                        let approval = decision(&deps, stream, recorded.position).await?;
+                    let wanted = wanted && stream.kind() == StreamKind::Approval;
+                    if wanted && onlooker.sees(Need::Query, stream).await? {
+                        let approval = decision(&onlooker, stream, recorded.position).await?;
                         resume.at(recorded.position);
                         yield ApprovalUpdate {
                             position: recorded.position.into(),
@@ -85,25 +88,22 @@ impl DurableNews {
 
     /// What a run waits for: now, then again whenever that has changed. Nothing is replayed after a break, what is
     /// so now says it all. Ends with the run.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn waits_changed(
         &self,
         ctx: &Context<'_>,
         run_id: ID,
     ) -> Result<impl Stream<Item = Result<WaitsUpdate>> + use<>> {
-        let deps = ctx.data::<Deps>()?.clone();
+        let onlooker = Onlooker::of(ctx)?;
         let id = run::id_of(&run_id)?;
-        let stream = StreamId::run(id);
-        let known = deps.history.stream_head(&stream).map_err(|error| fault::log(&error))?;
-        let Some(known) = known else {
-            return Err(Code::NotFound.error(format!("there is no run {id}")));
-        };
-        let mut changes = deps.views.changes();
+        let known = known(&onlooker, &StreamId::run(id)).await?;
+        let mut changes = onlooker.deps.views.changes();
         Ok(try_stream! {
             let mut told = None;
             let mut position = known.position;
             loop {
-                let run = shown(&deps, &run_id, position).await?;
-                let update = waits(&deps, run.key).await?;
+                let run = shown(&onlooker, &run_id, position).await?;
+                let update = waits(&onlooker, run.key).await?;
                 let so = Some(fingerprint(&update));
                 if so != told {
                     told = so;
@@ -130,19 +130,23 @@ impl DurableNews {
 }
 
 /// The approval of a stream, once it is shown at or after `position`.
-async fn decision(deps: &Deps, stream: &StreamId, position: openclaw_model::Position) -> Result<Approval> {
-    deps.views.reach(position, ROW_WAIT).await.map_err(|error| fault::stale(&error))?;
-    let mut reader = deps.views.reader().await.map_err(|error| fault::unavailable(&error))?;
+async fn decision(
+    onlooker: &Onlooker,
+    stream: &StreamId,
+    position: openclaw_model::Position,
+) -> Result<Approval> {
+    onlooker.deps.views.reach(position, ROW_WAIT).await.map_err(|error| fault::stale(&error))?;
+    let mut reader = onlooker.reader().await?;
     let found = approval::one(&mut reader, &ID::from(stream.name())).await?;
     found.ok_or_else(|| Code::Internal.error("the approval has events and no row"))
 }
 
-async fn waits(deps: &Deps, run: u64) -> Result<WaitsUpdate> {
-    let mut reader = deps.views.reader().await.map_err(|error| fault::unavailable(&error))?;
+async fn waits(onlooker: &Onlooker, run: u64) -> Result<WaitsUpdate> {
+    let mut reader = onlooker.reader().await?;
     let first = i32::try_from(MAX_PAGE).ok();
     let page = PageArgs { first, ..PageArgs::default() }.page('p', SortOrder::Asc)?;
     let wanted = wait::Wanted { run: Some(run), ..wait::Wanted::default() };
-    let listed = wait::list_at(&mut reader, &page, &wanted, (deps.now)()).await?;
+    let listed = wait::list_at(&mut reader, &page, &wanted, (onlooker.deps.now)()).await?;
     Ok(WaitsUpdate {
         position: reader.position().into(),
         more: listed.has_next_page,

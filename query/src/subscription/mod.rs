@@ -16,12 +16,15 @@ use std::{
 use async_graphql::{Context, ID, MergedSubscription, Result, SimpleObject, Subscription};
 use async_stream::try_stream;
 use futures_util::{Stream, StreamExt as _};
-use openclaw_model::{Recorded, StreamId, Version, event::RunEvent};
+use openclaw_log::StreamHead;
+use openclaw_model::{Recorded, StreamId, Version, access::Need, event::RunEvent};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
     Deps,
+    access::{Needs, needs},
     fault::{self, Code},
+    homes::Onlooker,
     read::{
         event::{self, Event, EventFilter},
         freshness::{self, Projection},
@@ -73,23 +76,24 @@ pub(crate) struct BasicNews;
 impl BasicNews {
     /// Events of the log as they are committed. `after` is exclusive: hand in the last position that was handled
     /// and get everything since exactly once; without it, only what is new.
+    #[graphql(guard = "Needs(Need::Audit)", directive = needs::apply("audit".into()))]
     async fn events(
         &self,
         ctx: &Context<'_>,
         after: Option<Position>,
         filter: Option<EventFilter>,
     ) -> Result<impl Stream<Item = Result<Event>> + use<>> {
-        let deps = ctx.data::<Deps>()?;
+        let onlooker = Onlooker::of(ctx)?;
         let resume = resume(ctx);
         let wanted = filter.unwrap_or_default().wanted()?;
-        let after = start(deps, after)?;
+        let after = start(&onlooker.deps, after)?;
         resume.at(after);
-        let mut batches = deps.history.tail(after.next());
+        let mut batches = onlooker.deps.history.tail(after.next());
         Ok(try_stream! {
             while let Some(batch) = batches.next().await {
                 for recorded in batch.map_err(|error| fault::log(&error))?.iter() {
                     resume.at(recorded.position);
-                    if wanted.matches(recorded) {
+                    if wanted.matches(recorded) && onlooker.sees(Need::Audit, &recorded.stream).await? {
                         yield event::of_recorded(recorded);
                     }
                 }
@@ -99,35 +103,33 @@ impl BasicNews {
 
     /// Every event of one run, each with the run as it is shown at or after it. `after` is exclusive and a position
     /// of the log; without it, only what is new. Ends with the run.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn run(
         &self,
         ctx: &Context<'_>,
         id: ID,
         after: Option<Position>,
     ) -> Result<impl Stream<Item = Result<RunUpdate>> + use<>> {
-        let deps = ctx.data::<Deps>()?.clone();
+        let onlooker = Onlooker::of(ctx)?;
         let resume = resume(ctx);
         let run_id = run::id_of(&id)?;
         let stream = StreamId::run(run_id);
-        let known = deps.history.stream_head(&stream).map_err(|error| fault::log(&error))?;
-        let Some(known) = known else {
-            return Err(Code::NotFound.error(format!("there is no run {run_id}")));
-        };
-        let after = start(&deps, after)?;
+        let known = known(&onlooker, &stream).await?;
+        let after = start(&onlooker.deps, after)?;
         resume.at(after);
-        let mut changes = deps.views.changes();
+        let mut changes = onlooker.deps.views.changes();
         Ok(try_stream! {
             // Without a position from before its newest event, there is nothing of its past to show.
             let mut next = if after >= known.position { known.version.next() } else { Version(1) };
             loop {
-                let mut batches = deps.history.read_stream(&stream, next);
+                let mut batches = onlooker.deps.history.read_stream(&stream, next);
                 while let Some(batch) = batches.next().await {
                     for recorded in batch.map_err(|error| fault::log(&error))?.iter() {
                         next = recorded.version.next();
                         if recorded.position <= after {
                             continue;
                         }
-                        let run = shown(&deps, &id, recorded.position).await?;
+                        let run = shown(&onlooker, &id, recorded.position).await?;
                         let over = ends(recorded);
                         resume.at(recorded.position);
                         yield RunUpdate {
@@ -140,7 +142,7 @@ impl BasicNews {
                         }
                     }
                 }
-                if run_over_before(&deps, &id, after).await? {
+                if run_over_before(&onlooker, &id, after).await? {
                     return;
                 }
                 loop {
@@ -157,6 +159,7 @@ impl BasicNews {
     }
 
     /// The worker that keeps the read model: how it is now, then every change, at most ten times a second.
+    #[graphql(guard = "Needs(Need::Query)", directive = needs::apply("query".into()))]
     async fn projection(&self, ctx: &Context<'_>) -> Result<impl Stream<Item = Projection> + use<>> {
         let deps = ctx.data::<Deps>()?.clone();
         let mut news = deps.views.watch();
@@ -189,16 +192,28 @@ fn start(deps: &Deps, after: Option<Position>) -> Result<openclaw_model::Positio
     }
 }
 
+/// The newest event of a run that the caller sees.
+///
+/// # Errors
+/// `NOT_FOUND` if there is no such run, or the caller does not see it.
+async fn known(onlooker: &Onlooker, stream: &StreamId) -> Result<StreamHead> {
+    let known = onlooker.deps.history.stream_head(stream).map_err(|error| fault::log(&error))?;
+    match known {
+        Some(known) if onlooker.sees(Need::Query, stream).await? => Ok(known),
+        _ => Err(Code::NotFound.error(format!("there is no run {}", stream.name()))),
+    }
+}
+
 /// The run, once it is shown at or after `position`.
-async fn shown(deps: &Deps, id: &ID, position: openclaw_model::Position) -> Result<Run> {
-    deps.views.reach(position, ROW_WAIT).await.map_err(|error| fault::stale(&error))?;
-    let mut reader = deps.views.reader().await.map_err(|error| fault::unavailable(&error))?;
+async fn shown(onlooker: &Onlooker, id: &ID, position: openclaw_model::Position) -> Result<Run> {
+    onlooker.deps.views.reach(position, ROW_WAIT).await.map_err(|error| fault::stale(&error))?;
+    let mut reader = onlooker.reader().await?;
     run::one(&mut reader, id).await?.ok_or_else(|| Code::Internal.error("the run has events and no row"))
 }
 
 /// Whether the run was over at `position` already, so that nothing will ever follow.
-async fn run_over_before(deps: &Deps, id: &ID, position: openclaw_model::Position) -> Result<bool> {
-    let run = shown(deps, id, openclaw_model::Position::START).await?;
+async fn run_over_before(onlooker: &Onlooker, id: &ID, position: openclaw_model::Position) -> Result<bool> {
+    let run = shown(onlooker, id, openclaw_model::Position::START).await?;
     Ok(run.ended_at.is_some() && run.position.0 <= position.0)
 }
 

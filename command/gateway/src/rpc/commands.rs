@@ -8,7 +8,8 @@ use super::{
     context::{CallContext, Caller},
     error::Error,
     methods::{
-        approval, control, event, fork, run, schedule, session, system, token, user, webhook, workflow,
+        approval, control, credential, event, fork, policy, run, schedule, session, system, token, user,
+        vault, webhook, workflow,
     },
 };
 
@@ -109,6 +110,41 @@ pub trait Commands: Send + Sync + 'static {
         context: CallContext,
         params: approval::Decide,
     ) -> impl Future<Output = Result<approval::Decided, Error>> + Send;
+
+    /// `policy.set`
+    fn policy_set(
+        &self,
+        context: CallContext,
+        params: policy::Set,
+    ) -> impl Future<Output = Result<policy::Accepted, Error>> + Send;
+
+    /// `policy.remove`
+    fn policy_remove(
+        &self,
+        context: CallContext,
+        params: policy::Remove,
+    ) -> impl Future<Output = Result<policy::Accepted, Error>> + Send;
+
+    /// `policy.get`
+    fn policy_get(
+        &self,
+        context: CallContext,
+        params: policy::Get,
+    ) -> impl Future<Output = Result<policy::InForce, Error>> + Send;
+
+    /// `policy.test`
+    fn policy_test(
+        &self,
+        context: CallContext,
+        params: policy::Test,
+    ) -> impl Future<Output = Result<policy::Tested, Error>> + Send;
+
+    /// `policy.replay`
+    fn policy_replay(
+        &self,
+        context: CallContext,
+        params: policy::Replay,
+    ) -> impl Future<Output = Result<policy::Replayed, Error>> + Send;
 
     /// `event.publish`
     fn event_publish(
@@ -245,6 +281,97 @@ pub trait Commands: Send + Sync + 'static {
 
     /// Told of every call that is refused because its caller may do it in no namespace.
     fn denied(&self, _caller: &Caller, _method: &'static str, _needs: Need) {}
+
+    /// `credential.set`
+    fn credential_set(
+        &self,
+        context: CallContext,
+        params: credential::Set,
+    ) -> impl Future<Output = Result<credential::Stored, Error>> + Send;
+
+    /// `credential.rotate`
+    fn credential_rotate(
+        &self,
+        context: CallContext,
+        params: credential::Rotate,
+    ) -> impl Future<Output = Result<credential::Stored, Error>> + Send;
+
+    /// `credential.delete`
+    fn credential_delete(
+        &self,
+        context: CallContext,
+        params: credential::Delete,
+    ) -> impl Future<Output = Result<credential::Deleted, Error>> + Send;
+
+    /// `credential.list`
+    fn credential_list(
+        &self,
+        context: CallContext,
+        params: credential::List,
+    ) -> impl Future<Output = Result<credential::Listed, Error>> + Send;
+
+    /// `vault.status`
+    fn vault_status(
+        &self,
+        context: CallContext,
+        params: vault::Status,
+    ) -> impl Future<Output = Result<vault::Standing, Error>> + Send;
+
+    /// `vault.init`
+    fn vault_init(
+        &self,
+        context: CallContext,
+        params: vault::Init,
+    ) -> impl Future<Output = Result<vault::Made, Error>> + Send;
+
+    /// `vault.unseal`
+    fn vault_unseal(
+        &self,
+        context: CallContext,
+        params: vault::Unseal,
+    ) -> impl Future<Output = Result<vault::Standing, Error>> + Send;
+
+    /// `vault.seal`
+    fn vault_seal(
+        &self,
+        context: CallContext,
+        params: vault::Seal,
+    ) -> impl Future<Output = Result<vault::Standing, Error>> + Send;
+
+    /// `vault.rotate_key`
+    fn vault_rotate_key(
+        &self,
+        context: CallContext,
+        params: vault::RotateKey,
+    ) -> impl Future<Output = Result<vault::Made, Error>> + Send;
+
+    /// `vault.change_passphrase`
+    fn vault_change_passphrase(
+        &self,
+        context: CallContext,
+        params: vault::ChangePassphrase,
+    ) -> impl Future<Output = Result<vault::Recorded, Error>> + Send;
+
+    /// `vault.new_recovery_key`
+    fn vault_new_recovery_key(
+        &self,
+        context: CallContext,
+        params: vault::NewRecoveryKey,
+    ) -> impl Future<Output = Result<vault::Made, Error>> + Send;
+
+    /// `vault.export`
+    fn vault_export(
+        &self,
+        context: CallContext,
+        params: vault::Export,
+    ) -> impl Future<Output = Result<vault::Copy, Error>> + Send;
+
+    /// `vault.import`
+    fn vault_import(
+        &self,
+        context: CallContext,
+        params: vault::Import,
+    ) -> impl Future<Output = Result<vault::Imported, Error>> + Send;
 
     /// `system.health`
     fn system_health(

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeSet, fmt, sync::Arc};
 
 use openclaw_model::{
     Actor, CommandDigest, Version,
-    access::{Grants, Need},
+    access::{Grants, Need, Right, Scope},
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -31,10 +31,12 @@ pub struct Person {
 }
 
 impl Caller {
-    /// The server itself, in the name of a workflow or a schedule: what it may do was decided when that was registered.
+    /// The server itself, in the name of a run of a workflow in `namespace`: it may do everything there, which was
+    /// decided when the workflow was registered, and nothing elsewhere.
     #[must_use]
-    pub fn runtime() -> Self {
-        Self { actor: Actor::RUNTIME, grants: Arc::new(Grants::all()), person: None }
+    pub fn runtime(namespace: &str) -> Self {
+        let scope = Scope { right: Right::All, namespace: Some(namespace.to_owned()) };
+        Self { actor: Actor::RUNTIME, grants: Arc::new(Grants(BTreeSet::from([scope]))), person: None }
     }
 }
 

@@ -28,6 +28,8 @@ use super::{
     registry::Scope,
 };
 
+/// The header that names the namespace to publish in; without it the only one of the caller, or else `default`.
+const NAMESPACE: &str = "openclaw-namespace";
 /// The most events of one batch.
 const BATCH: usize = 1_000;
 /// How many events of a batch are on their way at the same time.
@@ -55,8 +57,16 @@ pub(super) async fn handle(rpc: Arc<Inner>, request: Request) -> Response {
         response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("POST"));
         return response;
     }
+    let namespace = match parts.headers.get(NAMESPACE).map(|value| value.to_str()) {
+        None => None,
+        Some(Ok(name)) => Some(name.to_owned()),
+        Some(Err(_)) => {
+            let error = Error::invalid("namespace", "is no name of a namespace");
+            return answer(StatusCode::BAD_REQUEST, &refusal(&error));
+        }
+    };
     let events = match read(&parts.headers, body, rpc.dispatch.limits.body_bytes).await {
-        Ok(events) => events,
+        Ok(events) => Events { namespace, ..events },
         Err((status, error)) => return answer(status, &refusal(&error)),
     };
     // Detached: a client that goes away does not stop a command half-way.
@@ -74,14 +84,18 @@ pub(super) async fn handle(rpc: Arc<Inner>, request: Request) -> Response {
 pub(super) struct Events {
     texts: Vec<String>,
     many: bool,
+    /// Where they are published.
+    namespace: Option<String>,
 }
 
 impl Events {
     /// A call for each of them.
     pub(super) fn calls(&self) -> impl Iterator<Item = String> + '_ {
-        self.texts.iter().map(|event| {
+        let namespace = json!(self.namespace);
+        self.texts.iter().map(move |event| {
             let method = event::Publish::NAME;
-            format!(r#"{{"jsonrpc":"2.0","id":0,"method":"{method}","params":{{"event":{event}}}}}"#)
+            let params = format!(r#"{{"event":{event},"namespace":{namespace}}}"#);
+            format!(r#"{{"jsonrpc":"2.0","id":0,"method":"{method}","params":{params}}}"#)
         })
     }
 }
@@ -110,12 +124,12 @@ pub(super) async fn read(
     match mode {
         Mode::Binary => {
             let event = binary(headers, kind, &body).map_err(|error| (StatusCode::BAD_REQUEST, error))?;
-            Ok(Events { texts: vec![Value::Object(event).to_string()], many: false })
+            Ok(Events { texts: vec![Value::Object(event).to_string()], many: false, namespace: None })
         }
         Mode::Structured => {
             // One whole JSON value, so that nothing can stand behind it in the call that is made of it.
             let event: Box<RawValue> = serde_json::from_slice(&body).map_err(no_json)?;
-            Ok(Events { texts: vec![event.get().to_owned()], many: false })
+            Ok(Events { texts: vec![event.get().to_owned()], many: false, namespace: None })
         }
         Mode::Batched => {
             let events: Vec<Box<RawValue>> = serde_json::from_slice(&body).map_err(no_json)?;
@@ -123,7 +137,7 @@ pub(super) async fn read(
                 let error = Error::InvalidRequest(InvalidRequest::BatchTooLarge(BATCH));
                 return Err((StatusCode::PAYLOAD_TOO_LARGE, error));
             }
-            Ok(Events { texts: events.iter().map(|event| event.get().to_owned()).collect(), many: true })
+            Ok(Events { texts: events.iter().map(|event| event.get().to_owned()).collect(), many: true, namespace: None })
         }
     }
 }

@@ -10,7 +10,8 @@ use super::{
     context::{CallContext, Caller, IdempotencyKey},
     error::Error,
     methods::{
-        Call, approval, control, event, fork, run, schedule, session, system, token, user, webhook, workflow,
+        Call, approval, control, credential, event, fork, policy, run, schedule, session, system, token,
+        user, vault, webhook, workflow,
     },
     openrpc::Document,
     params,
@@ -44,6 +45,11 @@ pub(super) fn build<C: Commands>(commands: Arc<C>, response_bytes: usize) -> (Me
     registry.add::<fork::Fork, _, _>(|c, x, p| async move { c.run_fork(x, p).await });
     registry.add::<control::Reconcile, _, _>(|c, x, p| async move { c.effect_reconcile(x, p).await });
     registry.add::<approval::Decide, _, _>(|c, x, p| async move { c.approval_decide(x, p).await });
+    registry.add::<policy::Set, _, _>(|c, x, p| async move { c.policy_set(x, p).await });
+    registry.add::<policy::Remove, _, _>(|c, x, p| async move { c.policy_remove(x, p).await });
+    registry.add::<policy::Get, _, _>(|c, x, p| async move { c.policy_get(x, p).await });
+    registry.add::<policy::Test, _, _>(|c, x, p| async move { c.policy_test(x, p).await });
+    registry.add::<policy::Replay, _, _>(|c, x, p| async move { c.policy_replay(x, p).await });
     registry.add::<event::Publish, _, _>(|c, x, p| async move { c.event_publish(x, p).await });
     registry.add::<schedule::Pause, _, _>(|c, x, p| async move { c.schedule_pause(x, p).await });
     registry.add::<schedule::Resume, _, _>(|c, x, p| async move { c.schedule_resume(x, p).await });
@@ -63,6 +69,21 @@ pub(super) fn build<C: Commands>(commands: Arc<C>, response_bytes: usize) -> (Me
     registry.add::<user::SetPassword, _, _>(|c, x, p| async move { c.user_set_password(x, p).await });
     registry.add::<user::Remove, _, _>(|c, x, p| async move { c.user_remove(x, p).await });
     registry.add::<user::List, _, _>(|c, x, p| async move { c.user_list(x, p).await });
+    registry.add::<credential::Set, _, _>(|c, x, p| async move { c.credential_set(x, p).await });
+    registry.add::<credential::Rotate, _, _>(|c, x, p| async move { c.credential_rotate(x, p).await });
+    registry.add::<credential::Delete, _, _>(|c, x, p| async move { c.credential_delete(x, p).await });
+    registry.add::<credential::List, _, _>(|c, x, p| async move { c.credential_list(x, p).await });
+    registry.add::<vault::Status, _, _>(|c, x, p| async move { c.vault_status(x, p).await });
+    registry.add::<vault::Init, _, _>(|c, x, p| async move { c.vault_init(x, p).await });
+    registry.add::<vault::Unseal, _, _>(|c, x, p| async move { c.vault_unseal(x, p).await });
+    registry.add::<vault::Seal, _, _>(|c, x, p| async move { c.vault_seal(x, p).await });
+    registry.add::<vault::RotateKey, _, _>(|c, x, p| async move { c.vault_rotate_key(x, p).await });
+    registry
+        .add::<vault::ChangePassphrase, _, _>(|c, x, p| async move { c.vault_change_passphrase(x, p).await });
+    registry
+        .add::<vault::NewRecoveryKey, _, _>(|c, x, p| async move { c.vault_new_recovery_key(x, p).await });
+    registry.add::<vault::Export, _, _>(|c, x, p| async move { c.vault_export(x, p).await });
+    registry.add::<vault::Import, _, _>(|c, x, p| async move { c.vault_import(x, p).await });
     registry.add::<system::Health, _, _>(|c, x, p| async move { c.system_health(x, p).await });
     registry.add::<system::Version, _, _>(|c, x, p| async move { c.system_version(x, p).await });
     registry.finish()

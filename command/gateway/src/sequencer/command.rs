@@ -94,6 +94,16 @@ pub enum Rejection {
     /// A policy's.
     #[error(transparent)]
     Policy(#[from] policy::Rejection),
+    /// There is as much of it in the namespace as there may be. `OC-NSP-001`.
+    #[error("the namespace {namespace:?} has {most} {what}, which is its limit")]
+    NoRoom {
+        /// Of what, in words.
+        what: &'static str,
+        /// Where.
+        namespace: String,
+        /// How much there may be.
+        most: u64,
+    },
     /// The command belongs to another kind of stream. `OC-CMD-005`.
     #[error("the command does not belong to this kind of stream")]
     WrongStream,
@@ -115,6 +125,7 @@ impl Rejection {
             Self::User(rejection) => rejection.code(),
             Self::Credential(rejection) => rejection.code(),
             Self::Policy(rejection) => rejection.code(),
+            Self::NoRoom { .. } => "OC-NSP-001",
             Self::WrongStream => "OC-CMD-005",
         }
     }

@@ -4,20 +4,24 @@
 //! answers included.
 
 mod command;
+mod room;
 mod states;
 mod task;
 
 use std::sync::Arc;
 
+use openclaw_core::Facts;
 use openclaw_log::{EventLog, Health, ReadError};
 use openclaw_model::{
-    Actor, CommandDigest, CommandId, Event, Position, StreamId, Timestamp, Version, envelope::Causality,
+    Actor, CommandDigest, CommandId, Event, Position, StreamId, StreamKind, Timestamp, Version,
+    envelope::Causality,
 };
 use openclaw_ports::{Clock, Ids};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub use command::{Command, Rejection};
+pub use room::{Bounds, Census, Room};
 
 use crate::metrics;
 
@@ -130,6 +134,18 @@ pub struct Commit {
     pub events: Arc<[Event]>,
 }
 
+/// The answer to `command` for a stream that does not exist, without asking the log or writing to it.
+pub(crate) fn absent(kind: StreamKind, expected: Expected, command: &Command) -> Refused {
+    if let Err(conflict) = task::check(expected, Version::NONE) {
+        return conflict;
+    }
+    match states::Cached::new(kind).decide(command, &Facts { now: Timestamp::default() }) {
+        Err(rejection) => rejection.into(),
+        // A command that something can begin with; whoever makes things is refused before.
+        Ok(_) => Refused::Unheard,
+    }
+}
+
 /// Receives every commit from the moment it was made, in log order. Unbounded, because a watcher must miss nothing:
 /// watchers only look at a commit and hand it on.
 pub type Commits = mpsc::UnboundedReceiver<Commit>;
@@ -170,11 +186,23 @@ impl Sequencer {
         ids: Arc<dyn Ids>,
         watchers: usize,
     ) -> (Self, Vec<Commits>, impl Future<Output = ()> + Send + 'static) {
+        Self::bounded(log, clock, ids, watchers, Room::default())
+    }
+
+    /// As [`Self::new`], with bounds on what there may be of each namespace. `room` has to know how much there is at the
+    /// head of the log.
+    pub fn bounded<L: EventLog>(
+        log: Arc<L>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        watchers: usize,
+        room: Room,
+    ) -> (Self, Vec<Commits>, impl Future<Output = ()> + Send + 'static) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let (senders, receivers) = (0..watchers).map(|_| mpsc::unbounded_channel()).unzip();
         let health = log.clone();
         let closing = CancellationToken::new();
-        let task = task::Task::new(log, clock, ids, senders).run(waiting, closing.clone());
+        let task = task::Task::new(log, clock, ids, senders, room).run(waiting, closing.clone());
         (Self { queue, health: Arc::new(move || health.health()), closing }, receivers, task)
     }
 

@@ -1,6 +1,6 @@
 //! Folded states of streams: a bounded cache over the log.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use futures_util::StreamExt;
 use lru::LruCache;
@@ -9,7 +9,7 @@ use openclaw_core::{
     webhook, workflow,
 };
 use openclaw_log::{EventLog, StreamHead};
-use openclaw_model::{Event, Position, StreamId, StreamKind, Timestamp, Version};
+use openclaw_model::{Event, Position, StreamId, StreamKind, Timestamp, Version, event::RunEvent};
 
 use super::{Command, Refused, Rejection};
 
@@ -21,6 +21,8 @@ const CACHED: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
 pub(super) struct Cached {
     state: State,
     pub(super) head: StreamHead,
+    /// Of a run that was started.
+    namespace: Option<Arc<str>>,
 }
 
 enum State {
@@ -39,7 +41,7 @@ enum State {
 }
 
 impl Cached {
-    fn new(kind: StreamKind) -> Self {
+    pub(super) fn new(kind: StreamKind) -> Self {
         let state = match kind {
             StreamKind::Run => State::Run(Box::default()),
             StreamKind::Session => State::Session(session::State::default()),
@@ -54,7 +56,8 @@ impl Cached {
             StreamKind::Policy => State::Policy(policy::State::default()),
             StreamKind::Vault | StreamKind::Egress | StreamKind::Audit => State::Journal(kind),
         };
-        Self { state, head: StreamHead { version: Version::NONE, position: Position::START } }
+        let head = StreamHead { version: Version::NONE, position: Position::START };
+        Self { state, head, namespace: None }
     }
 
     /// What `command` leads to in this state.
@@ -106,7 +109,13 @@ impl Cached {
     pub(super) fn evolve(&mut self, event: &Event, head: StreamHead, at: Timestamp) {
         self.head = head;
         match (&mut self.state, event) {
-            (State::Run(state), Event::Run(event)) => run::Run::evolve(state, event, head.version, at),
+            (State::Run(state), Event::Run(event)) => {
+                // Only the first start is its own; those after it are copied.
+                if let (RunEvent::Started(started), Version(1)) = (event, head.version) {
+                    self.namespace = Some(started.workflow.namespace.as_str().into());
+                }
+                run::Run::evolve(state, event, head.version, at);
+            }
             (State::Session(state), Event::Session(event)) => {
                 session::Session::evolve(state, event, head.version, at);
             }
@@ -139,6 +148,14 @@ impl Cached {
             }
             // An event of another family cannot stand in the stream: `decide` made it or `load` checked it.
             _ => {}
+        }
+    }
+
+    /// The run, if it is one, with its namespace once it is started.
+    pub(super) fn run(&self) -> Option<(&run::State, Option<&Arc<str>>)> {
+        match &self.state {
+            State::Run(state) => Some((state, self.namespace.as_ref())),
+            _ => None,
         }
     }
 

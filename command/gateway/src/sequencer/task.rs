@@ -12,7 +12,11 @@ use openclaw_ports::{Clock, Ids};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Accepted, Commit, Envelope, Expected, Refused, Submission, Work, states::States};
+use super::{
+    Accepted, Commit, Envelope, Expected, Refused, Room, Submission, Work,
+    room::{Change, Counted},
+    states::States,
+};
 use crate::metrics;
 
 /// Commands of one drain at most.
@@ -29,6 +33,8 @@ type Reply = oneshot::Sender<Answer>;
 struct Drain {
     replies: Vec<(Reply, Answer)>,
     commits: Vec<Commit>,
+    /// What was counted and is taken back if nothing of it becomes durable.
+    changes: Vec<Change>,
 }
 
 type Appending = Pin<Box<dyn Future<Output = (Drain, Result<(), AppendError>)> + Send>>;
@@ -45,6 +51,7 @@ pub(super) struct Task<L> {
     watchers: Vec<mpsc::UnboundedSender<Commit>>,
     states: States,
     answers: LruCache<CommandId, Known>,
+    counted: Counted,
     /// The end of the log once everything in flight is durable.
     head: Head,
 }
@@ -55,9 +62,11 @@ impl<L: EventLog> Task<L> {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
         watchers: Vec<mpsc::UnboundedSender<Commit>>,
+        room: Room,
     ) -> Self {
         let head = log.head();
-        Self { log, clock, ids, watchers, states: States::new(), answers: LruCache::new(ANSWERS), head }
+        let (states, answers) = (States::new(), LruCache::new(ANSWERS));
+        Self { log, clock, ids, watchers, states, answers, counted: room.into(), head }
     }
 
     /// Runs until it is closed, or every handle is dropped, and everything accepted is durable.
@@ -92,7 +101,8 @@ impl<L: EventLog> Task<L> {
 
     /// Decides every command of a drain in order and starts to append what they led to.
     async fn decide(&mut self, drained: Vec<Envelope>) -> Appending {
-        let mut drain = Drain { replies: Vec::with_capacity(drained.len()), commits: Vec::new() };
+        let replies = Vec::with_capacity(drained.len());
+        let mut drain = Drain { replies, commits: Vec::new(), changes: Vec::new() };
         if let Health::ReadOnly(reason) = self.log.health() {
             for envelope in drained {
                 drain.replies.push((envelope.reply, Err(Refused::ReadOnly(reason.clone()))));
@@ -103,9 +113,7 @@ impl<L: EventLog> Task<L> {
         let mut commands = Vec::new();
         for Envelope { work, reply } in drained {
             let answer = match work {
-                Work::Decide(submission) => {
-                    self.decide_one(&submission, &mut commands, &mut drain.commits).await
-                }
+                Work::Decide(submission) => self.decide_one(&submission, &mut commands, &mut drain).await,
                 Work::Recall { id, digest } => self.recall(id, digest).await.unwrap_or(Err(Refused::Unheard)),
             };
             drain.replies.push((reply, answer));
@@ -137,7 +145,7 @@ impl<L: EventLog> Task<L> {
         &mut self,
         submission: &Submission,
         commands: &mut Vec<Vec<Recorded>>,
-        commits: &mut Vec<Commit>,
+        drain: &mut Drain,
     ) -> Answer {
         if submission.keyed
             && let Some(answer) = self.recall(submission.id, submission.digest).await
@@ -148,6 +156,11 @@ impl<L: EventLog> Task<L> {
         let cached = self.states.load(&*self.log, &submission.stream).await?;
         check(submission.expected, cached.head.version)?;
         let events = cached.decide(&submission.command, &Facts { now })?;
+        let change = self.counted.admit(&submission.stream, cached.head.version, cached.run(), &events)?;
+        if let Some(change) = change {
+            self.counted.note(&change);
+            drain.changes.push(change);
+        }
         let mut recorded = Vec::with_capacity(events.len());
         for event in &events {
             self.head.position = self.head.position.next();
@@ -164,7 +177,7 @@ impl<L: EventLog> Task<L> {
             repeated: false,
         };
         if !recorded.is_empty() {
-            commits.push(Commit {
+            drain.commits.push(Commit {
                 stream: submission.stream.clone(),
                 position: accepted.position,
                 version: accepted.stream_version,
@@ -232,6 +245,7 @@ impl<L: EventLog> Task<L> {
         if let Err(error) = result {
             tracing::error!(code = "OC-LOG-003", %error, "an append failed");
             self.forget(self.log.head());
+            drain.changes.into_iter().for_each(|change| self.counted.take_back(change));
             for (reply, answer) in drain.replies {
                 let refused = answer.err().unwrap_or_else(|| match &error {
                     AppendError::ReadOnly(reason) => Refused::ReadOnly(reason.clone()),
@@ -264,7 +278,7 @@ impl<L: EventLog> Task<L> {
     }
 }
 
-fn check(expected: Expected, actual: Version) -> Result<(), Refused> {
+pub(super) fn check(expected: Expected, actual: Version) -> Result<(), Refused> {
     let (fits, wanted) = match expected {
         Expected::Any => return Ok(()),
         Expected::NoStream => (actual == Version::NONE, "no stream".to_owned()),

@@ -1,8 +1,8 @@
 //! `approval.decide`.
 
-use openclaw_core::approval::{Command, State};
+use openclaw_core::approval::{Command, Person, State};
 use openclaw_log::EventLog;
-use openclaw_model::{Event, StreamId, event::approval::ApprovalEvent};
+use openclaw_model::{Digest, Event, StreamId, event::approval::ApprovalEvent};
 use serde_json::Value;
 
 use super::{Service, answer};
@@ -18,6 +18,9 @@ use crate::{
 impl<L: EventLog> Service<L> {
     pub(super) async fn decide(&self, context: CallContext, params: Decide) -> Result<Decided, Error> {
         let stream = StreamId::approval(params.approval_id);
+        if !self.reaches(&context, &stream).await? {
+            return Err(self.absent(&context, &stream, &anything(params.digest).into()).await);
+        }
         let answer = params.answer.unwrap_or_default();
         let accepted = match self.recall(&context).await? {
             Some(first) => first,
@@ -53,6 +56,12 @@ impl<L: EventLog> Service<L> {
             stream_version: accepted.stream_version,
         })
     }
+}
+
+/// A decision that an approval which does not exist refuses like any other.
+fn anything(digest: Digest) -> Command {
+    let by = Person::default();
+    Command::Decide { by, digest, choice: String::new(), answer: Value::Null, comment: None }
 }
 
 /// Refuses an answer that does not satisfy the schema of the choice, and any where there is none to give.

@@ -31,10 +31,11 @@ struct Origin {
 impl<L: EventLog> Service<L> {
     pub(super) async fn fork(&self, context: CallContext, params: Fork) -> Result<Forked, Error> {
         let accepted = match self.recall(&context).await? {
-            Some(first) => first,
+            Some(first) if self.reaches(&context, &first.stream).await? => first,
+            Some(_) => return Err(missing()),
             None => {
-                let origin = self.origin(params.run_id, &params.at).await?;
-                let started = self.forked(&params, origin).await?;
+                let origin = self.origin(&context, params.run_id, &params.at).await?;
+                let started = self.forked(&context, &params, origin).await?;
                 let run = RunId(self.ids.next());
                 self.submit(&context, StreamId::run(run), Command::Start(started), Some(run.0)).await?
             }
@@ -53,9 +54,14 @@ impl<L: EventLog> Service<L> {
     }
 
     /// The start of the new run.
-    async fn forked(&self, params: &Fork, origin: Origin) -> Result<RunStarted, Error> {
+    async fn forked(
+        &self,
+        context: &CallContext,
+        params: &Fork,
+        origin: Origin,
+    ) -> Result<RunStarted, Error> {
         let Origin { started, state } = origin;
-        let changed = self.chosen(params.workflow.as_ref(), params.definition.as_ref()).await?;
+        let changed = self.chosen(context, params.workflow.as_ref(), params.definition.as_ref()).await?;
         let (workflow, definition, resources) = match changed {
             Some((started, program)) => {
                 // Where the run stands has to be somewhere in the other document as well.
@@ -92,7 +98,7 @@ impl<L: EventLog> Service<L> {
     }
 
     /// The other run as it was at `point`.
-    async fn origin(&self, run: RunId, point: &Point) -> Result<Origin, Error> {
+    async fn origin(&self, context: &CallContext, run: RunId, point: &Point) -> Result<Origin, Error> {
         let beyond = || refused("OC-RUN-011", "the run has not come to this point".into());
         if let Point::Position(position) = point
             && *position > self.log.head().position
@@ -100,8 +106,10 @@ impl<L: EventLog> Service<L> {
             return Err(beyond());
         }
         let (mut started, mut state, mut found) = (None, State::default(), false);
-        let mut history = self.log.read_stream(&StreamId::run(run), Version(1));
-        'events: while let Some(batch) = history.next().await {
+        let stream = StreamId::run(run);
+        let reached = self.reaches(context, &stream).await?;
+        let mut history = self.log.read_stream(&stream, Version(1));
+        'events: while reached && let Some(batch) = history.next().await {
             for recorded in batch.map_err(|error| answer::refused(Refused::from(error)))?.iter() {
                 let unreadable = |error: openclaw_model::DecodeError| Refused::Unreadable(error.to_string());
                 let event = recorded.decode().map_err(|error| answer::refused(unreadable(error)))?;
@@ -126,7 +134,7 @@ impl<L: EventLog> Service<L> {
             return Err(match point {
                 // It exists, but not yet at this point.
                 _ if found => beyond(),
-                _ => refused("OC-RUN-001", "the run does not exist".into()),
+                _ => missing(),
             });
         };
         if !found {
@@ -158,6 +166,10 @@ fn is_called(name: &TaskName, started: &TaskStarted) -> bool {
         TaskName::Text(pointer) if pointer.starts_with('/') => started.reference == *pointer,
         TaskName::Text(name) => started.name == *name,
     }
+}
+
+fn missing() -> Error {
+    refused("OC-RUN-001", "the run does not exist".into())
 }
 
 fn refused(code: &'static str, reason: String) -> Error {

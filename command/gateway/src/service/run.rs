@@ -11,8 +11,9 @@ use openclaw_model::{
 use openclaw_workflow::stepper::Program;
 use serde_json::{Map, Value};
 
-use super::{Service, answer};
+use super::{Service, answer, reach};
 use crate::{
+    definitions::Missing,
     rpc::{
         Error,
         context::CallContext,
@@ -32,11 +33,19 @@ use crate::{
 impl<L: EventLog> Service<L> {
     pub(super) async fn start(&self, context: CallContext, params: Start) -> Result<Started, Error> {
         let run = RunId(self.ids.next());
+        if let Some(workflow) = &params.workflow {
+            found(&context, workflow)?;
+        }
         // Before the definition is looked up: a repetition is answered even if it cannot be started any more.
         let (run, accepted) = match self.recall(&context).await? {
-            Some(first) => (run_of(&first)?, first),
+            Some(first) => {
+                if !self.reaches(&context, &first.stream).await? {
+                    return Err(Error::Forbidden { needs: context.need.to_string() });
+                }
+                (run_of(&first)?, first)
+            }
             None => {
-                let started = self.started(&params).await?;
+                let started = self.started(&context, &params).await?;
                 let stream = StreamId::run(run);
                 let command = match params.delay {
                     Some(Span(delay)) => {
@@ -73,8 +82,8 @@ impl<L: EventLog> Service<L> {
     }
 
     /// The event that `params` ask for, with its definition found or compiled.
-    async fn started(&self, params: &Start) -> Result<RunStarted, Error> {
-        let chosen = self.chosen(params.workflow.as_ref(), params.definition.as_ref()).await?;
+    async fn started(&self, context: &CallContext, params: &Start) -> Result<RunStarted, Error> {
+        let chosen = self.chosen(context, params.workflow.as_ref(), params.definition.as_ref()).await?;
         let Some((started, _)) = chosen else {
             return Err(Error::invalid("workflow", "is missing, and so is `definition`"));
         };
@@ -92,10 +101,12 @@ impl<L: EventLog> Service<L> {
     /// A start without input of the registered workflow or the document, whichever is given, and what it executes.
     pub(super) async fn chosen(
         &self,
+        context: &CallContext,
         workflow: Option<&WorkflowName>,
         document: Option<&Document>,
     ) -> Result<Option<(RunStarted, Arc<Program>)>, Error> {
         if let Some(workflow) = workflow {
+            found(context, workflow)?;
             let (reference, program) = self
                 .definitions
                 .startable(&workflow.namespace, &workflow.name, workflow.version.as_deref())
@@ -106,6 +117,7 @@ impl<L: EventLog> Service<L> {
         let Some(document) = document else { return Ok(None) };
         let program = self.compile(document)?;
         let definition = program.definition();
+        reach::admit(context, &definition.namespace)?;
         let reference = WorkflowRef {
             namespace: definition.namespace.clone(),
             name: definition.name.clone(),
@@ -142,7 +154,7 @@ impl<L: EventLog> Service<L> {
         run: RunId,
         command: Command,
     ) -> Result<Accepted, Error> {
-        let accepted = self.submit(context, StreamId::run(run), command, Some(run.0)).await?;
+        let accepted = self.submit_to(context, StreamId::run(run), command, Some(run.0)).await?;
         let status = self.fold(run).await?.state.status();
         Ok(Accepted {
             run_id: run,
@@ -155,6 +167,15 @@ impl<L: EventLog> Service<L> {
     async fn fold(&self, run: RunId) -> Result<Folded, Error> {
         runs::fold(&*self.log, run).await.map_err(answer::refused)
     }
+}
+
+/// Refuses a workflow of a namespace that the caller does not reach as one that is not registered.
+fn found(context: &CallContext, workflow: &WorkflowName) -> Result<(), Error> {
+    let WorkflowName { namespace, name, version } = workflow;
+    if context.reaches(namespace) {
+        return Ok(());
+    }
+    Err(answer::missing(Missing::not_found(namespace, name, version.as_deref())))
 }
 
 pub(super) fn run_of(accepted: &sequencer::Accepted) -> Result<RunId, Error> {

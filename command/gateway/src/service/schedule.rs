@@ -38,7 +38,7 @@ impl<L: EventLog> Service<L> {
     ) -> Result<Accepted, Error> {
         let stream = StreamId::new(StreamKind::Schedule, &format!("{namespace}/{name}"))
             .map_err(|error| Error::invalid("name", error.to_string()))?;
-        let accepted = self.submit(context, stream, command, None).await?;
+        let accepted = self.submit_to(context, stream, command, None).await?;
         Ok(Accepted { namespace, name, position: accepted.position, stream_version: accepted.stream_version })
     }
 }

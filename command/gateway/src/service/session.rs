@@ -7,7 +7,7 @@ use openclaw_model::{
     event::session::{Attachment, SessionEvent},
 };
 
-use super::Service;
+use super::{Service, reach};
 use crate::{
     rpc::{
         Error,
@@ -24,15 +24,17 @@ impl<L: EventLog> Service<L> {
         let account = params.account.unwrap_or_else(|| "gateway".into());
         // Without a peer the conversation is nobody else's.
         let peer_id = params.peer_id.unwrap_or_else(|| self.ids.next().to_string());
-        let session = match params.session_id {
-            Some(session) => session,
-            None => {
-                SessionId::new(&format!("agent:{agent_id}:channel:{channel}:account:{account}:dm:{peer_id}"))
-                    .map_err(|error| {
-                        Error::invalid("peerId", format!("makes a session id that {}", error.reason))
-                    })?
-            }
+        let given = params.session_id.as_ref().map(SessionId::as_str);
+        let session = match given {
+            Some(session) => session.to_owned(),
+            None => format!("agent:{agent_id}:channel:{channel}:account:{account}:dm:{peer_id}"),
         };
+        let (namespace, session) = reach::whole(&context, params.namespace, &session)?;
+        reach::admit(&context, &namespace)?;
+        let session = SessionId::new(&session).map_err(|error| {
+            let field = if given.is_some() { "sessionId" } else { "peerId" };
+            Error::invalid(field, format!("makes a session id that {}", error.reason))
+        })?;
         let command = Command::Create { channel, peer_id, agent_id, account };
         let accepted = self.submit(&context, StreamId::session(&session), command, None).await?;
         answer(&accepted)
@@ -56,7 +58,8 @@ impl<L: EventLog> Service<L> {
                 .collect(),
             message_id: self.ids.next().to_string(),
         };
-        let accepted = self.submit(&context, StreamId::session(&params.session_id), command, None).await?;
+        let stream = stream(&context, &params.session_id)?;
+        let accepted = self.submit_to(&context, stream, command, None).await?;
         let message_id = accepted.events.iter().find_map(|event| match event {
             Event::Session(SessionEvent::MessageReceived(data)) => Some(data.message_id.clone()),
             Event::Session(SessionEvent::MessageSent(data)) => Some(data.message_id.clone()),
@@ -72,13 +75,22 @@ impl<L: EventLog> Service<L> {
 
     pub(super) async fn set_state(&self, context: CallContext, params: SetState) -> Result<Accepted, Error> {
         let command = Command::SetState { key: params.key, value: params.value };
-        answer(&self.submit(&context, StreamId::session(&params.session_id), command, None).await?)
+        let stream = stream(&context, &params.session_id)?;
+        answer(&self.submit_to(&context, stream, command, None).await?)
     }
 
     pub(super) async fn end(&self, context: CallContext, params: End) -> Result<Accepted, Error> {
         let command = Command::End { reason: params.reason.unwrap_or_else(|| "user_requested".into()) };
-        answer(&self.submit(&context, StreamId::session(&params.session_id), command, None).await?)
+        let stream = stream(&context, &params.session_id)?;
+        answer(&self.submit_to(&context, stream, command, None).await?)
     }
+}
+
+/// The stream of the session that the caller calls so.
+fn stream(context: &CallContext, session: &SessionId) -> Result<StreamId, Error> {
+    let (_, whole) = reach::whole(context, None, session.as_str())?;
+    let session = SessionId::new(&whole).map_err(|error| Error::invalid("sessionId", error.to_string()))?;
+    Ok(StreamId::session(&session))
 }
 
 fn session_of(accepted: &sequencer::Accepted) -> Result<SessionId, Error> {

@@ -5,7 +5,7 @@ use openclaw_log::EventLog;
 use openclaw_workflow::definition::{self, Problem, Severity};
 use serde_json::Value;
 
-use super::Service;
+use super::{Service, reach};
 use crate::{
     definitions,
     rpc::{
@@ -24,6 +24,7 @@ impl<L: EventLog> Service<L> {
         let definition = program.definition();
         let stream = definitions::stream(&definition.namespace, &definition.name)
             .map_err(|error| Error::invalid("definition.document.name", error.to_string()))?;
+        reach::admit(&context, &definition.namespace)?;
         let command = Command::Register {
             resources: definition.resources.clone(),
             namespace: definition.namespace.clone(),
@@ -43,13 +44,21 @@ impl<L: EventLog> Service<L> {
         })
     }
 
-    pub(super) async fn validate(&self, params: Validate) -> Result<Validated, Error> {
+    pub(super) async fn validate(&self, context: CallContext, params: Validate) -> Result<Validated, Error> {
         let secrets = self.secrets.clone();
         let resources = self.definitions.resources();
         // A large document takes long enough to keep a thread from others that wait for it.
         let checked = tokio::task::spawn_blocking(move || {
-            let existing = secrets.map(|secrets| secrets.names());
-            let (existing, files) = (existing.as_ref(), &*resources);
+            let files = &*resources;
+            // Which secrets there are depends on the namespace, and is not told about those of others.
+            let loaded = match &params.definition {
+                Document::Text(text) => definition::load_with(text, definition::Format::Auto, files),
+                Document::Object(object) => definition::from_value_with(Value::Object(object.clone()), files),
+            };
+            let namespace = loaded.ok().map(|definition| definition.namespace.clone());
+            let namespace = namespace.filter(|namespace| context.reaches(namespace));
+            let existing = secrets.zip(namespace).map(|(secrets, namespace)| secrets.names(&namespace));
+            let existing = existing.as_ref();
             match params.definition {
                 Document::Text(text) => {
                     definition::check_with(&text, definition::Format::Auto, existing, files)
@@ -75,7 +84,7 @@ impl<L: EventLog> Service<L> {
         let stream = definitions::stream(&params.namespace, &params.name)
             .map_err(|error| Error::invalid("name", error.to_string()))?;
         let command = Command::Retire { version: params.version.clone() };
-        let accepted = self.submit(&context, stream, command, None).await?;
+        let accepted = self.submit_to(&context, stream, command, None).await?;
         Ok(Retired {
             namespace: params.namespace,
             name: params.name,

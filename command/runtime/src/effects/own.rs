@@ -1,16 +1,16 @@
 //! Effects on this server itself: child runs and the session commands. They go through the sequencer like everybody
 //! else's, under the effect's key, so doing one twice does it once.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use openclaw_core::run::{Command, End, State, Status};
 use openclaw_gateway::{
-    Definitions, Sequencer, Service,
+    Definitions, Sequencer, Service, Whereabouts,
     definitions::Missing,
     rpc::{
         self, Commands,
         context::{CallContext, Caller, ExpectedVersion, IdempotencyKey},
-        methods::session,
+        methods::{Call, session},
     },
     runs,
     sequencer::{Refused, Submission},
@@ -18,9 +18,7 @@ use openclaw_gateway::{
 };
 use openclaw_log::EventLog;
 use openclaw_model::{
-    Actor, CommandDigest, RunId, StreamId, TaskId,
-    access::Need,
-    canonical,
+    Actor, CommandDigest, RunId, StreamId, TaskId, canonical,
     envelope::Causality,
     event::run::{CommandRequest, ParentTask, RunRequest, RunStarted, WorkflowError},
 };
@@ -39,6 +37,8 @@ pub struct OwnEffects<L> {
     pub definitions: Arc<Definitions<L>>,
     /// Carries the session commands out.
     pub service: Arc<Service<L>>,
+    /// Namespaces of which the workflows may be started by runs of every other.
+    pub shared: BTreeSet<String>,
 }
 
 impl<L: EventLog> OwnEffects<L> {
@@ -76,7 +76,23 @@ impl<L: EventLog> OwnEffects<L> {
         Ok(runs::fold(&*self.log, run).await.map_err(|refused| failed(&refused))?.state)
     }
 
+    /// The namespace of a run that is under way.
+    async fn namespace(&self, run: RunId) -> Result<Arc<str>, WorkflowError> {
+        match self.service.homes().of(&StreamId::run(run)).await.map_err(|refused| failed(&refused))? {
+            Whereabouts::In(namespace) => Ok(namespace),
+            Whereabouts::Nowhere | Whereabouts::Missing => {
+                Err(error::runtime(format!("the run {run} belongs to no namespace")))
+            }
+        }
+    }
+
     async fn start(&self, parent: RunId, task: TaskId, request: &RunRequest) -> Result<(), WorkflowError> {
+        let (own, other) = (self.namespace(parent).await?, &request.namespace);
+        if *other != *own && !self.shared.contains(other) {
+            return Err(error::authorization(format!(
+                "OC-NSP-002: a run of the namespace {own:?} may not start workflows of {other:?}"
+            )));
+        }
         let (workflow, _) = self
             .definitions
             .startable(&request.namespace, &request.name, Some(&request.version))
@@ -106,43 +122,53 @@ impl<L: EventLog> OwnEffects<L> {
         Ok(())
     }
 
-    /// Calls one of our own commands.
+    /// Calls one of our own commands for `run`, which may do in its namespace what it likes and nothing elsewhere.
     ///
     /// # Errors
     /// A validation error for wrong parameters, a runtime error for a refusal.
-    pub async fn command(&self, request: &CommandRequest, key: &str) -> EffectOutcome {
-        let context = self.context(request, key)?;
+    pub async fn command(&self, run: RunId, request: &CommandRequest, key: &str) -> EffectOutcome {
+        let caller = Caller::runtime(&self.namespace(run).await?);
         let service = &*self.service;
         match request.method.as_str() {
             "session.create" => {
+                let context = context::<session::Create>(caller, request, key)?;
                 answer(service.session_create(context, params::<session::Create>(request)?).await)
             }
             "session.message" => {
+                let context = context::<session::Message>(caller, request, key)?;
                 answer(service.session_message(context, params::<session::Message>(request)?).await)
             }
             "session.set_state" => {
+                let context = context::<session::SetState>(caller, request, key)?;
                 answer(service.session_set_state(context, params::<session::SetState>(request)?).await)
             }
-            "session.end" => answer(service.session_end(context, params::<session::End>(request)?).await),
+            "session.end" => {
+                let context = context::<session::End>(caller, request, key)?;
+                answer(service.session_end(context, params::<session::End>(request)?).await)
+            }
             other => Err(error::configuration(format!("there is no function {other:?}"))),
         }
     }
+}
 
-    fn context(&self, request: &CommandRequest, key: &str) -> Result<CallContext, WorkflowError> {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(request.method.as_bytes()).update(&[0]).update(&canonical::to_bytes(&request.params));
-        let mut digest = [0; 16];
-        hasher.finalize_xof().fill(&mut digest);
-        Ok(CallContext {
-            caller: Caller::runtime(),
-            need: Need::Nothing,
-            idempotency_key: Some(
-                IdempotencyKey::new(key).map_err(|invalid| error::runtime(invalid.to_string()))?,
-            ),
-            expected: ExpectedVersion::Any,
-            digest: CommandDigest(digest),
-        })
-    }
+fn context<C: Call>(
+    caller: Caller,
+    request: &CommandRequest,
+    key: &str,
+) -> Result<CallContext, WorkflowError> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(request.method.as_bytes()).update(&[0]).update(&canonical::to_bytes(&request.params));
+    let mut digest = [0; 16];
+    hasher.finalize_xof().fill(&mut digest);
+    Ok(CallContext {
+        caller,
+        need: C::NEED,
+        idempotency_key: Some(
+            IdempotencyKey::new(key).map_err(|invalid| error::runtime(invalid.to_string()))?,
+        ),
+        expected: ExpectedVersion::Any,
+        digest: CommandDigest(digest),
+    })
 }
 
 fn params<P: DeserializeOwned + rpc::methods::Call>(request: &CommandRequest) -> Result<P, WorkflowError> {

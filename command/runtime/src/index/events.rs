@@ -41,17 +41,20 @@ impl OpenRuns {
         more.deliveries.retain(|delivery| !delivery.tasks.is_empty());
     }
 
-    /// Hands a CloudEvent to the tasks and schedules that may be interested; not to `except`.
+    /// Hands a CloudEvent to the tasks and schedules of `namespace` that may be interested; not to `except`.
     pub(super) fn publish(
         &mut self,
         position: Position,
         part: u8,
         event: &Arc<Value>,
+        namespace: &str,
         except: Option<RunId>,
     ) {
+        let number = self.known.namespaces.known(namespace);
         let mut receivers: HashMap<RunId, Vec<TaskId>> = HashMap::new();
         for (run, task) in self.derived.listeners.candidates(event, except.is_some()) {
-            let listening = self.run(run).and_then(|open| open.more.as_ref()?.listening.get(&task));
+            let open = self.run(run).filter(|open| Some(open.namespace) == number);
+            let listening = open.and_then(|open| open.more.as_ref()?.listening.get(&task));
             let Some(listening) = listening else { continue };
             let fits = listening.interests.is_empty()
                 || listening.interests.iter().any(|interest| interest::fits(interest, event));
@@ -68,7 +71,7 @@ impl OpenRuns {
         }
         if except.is_none() {
             for (name, scheduled) in &mut self.known.schedules {
-                if scheduled.wants(position, event) {
+                if is_in(name, namespace) && scheduled.wants(position, event) {
                     scheduled.events.push_back(Offered { position, event: Some(event.clone()) });
                     self.wakes.push(Wake::Offer(name.clone()));
                 }
@@ -103,10 +106,15 @@ impl OpenRuns {
         let id = place.position.to_string();
         let events = lifecycle::cloud_events(run, &known.workflow, event, place.at, &id, &reference);
         for (event, part) in events.into_iter().zip(0..) {
-            self.publish(place.position, part, &Arc::new(event), Some(run));
+            self.publish(place.position, part, &Arc::new(event), &known.workflow.namespace, Some(run));
         }
         Ok(())
     }
+}
+
+/// Whether the schedule `namespace/name` is in this namespace.
+fn is_in(schedule: &str, namespace: &str) -> bool {
+    schedule.split_once('/').is_some_and(|(own, _)| own == namespace)
 }
 
 /// What lifecycle events say of a run, read from its stream; none if it has no start.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Known;
 
 /// Changes when the fold does, so that an index of an older program is not believed.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 #[derive(Serialize)]
 struct Written<'a> {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use openclaw_core::run::{Phase, State};
+use openclaw_core::run::Phase;
 use openclaw_gateway::{
-    runs,
+    runs::{self, Folded},
     sequencer::{Commit, Refused},
 };
 use openclaw_log::EventLog;
@@ -14,6 +14,7 @@ use openclaw_model::{
         PolicyEvent, PublishedEvent, RunEvent, WorkflowEvent,
         run::{Concurrency, Intent, Origin, RunStarted, Work},
     },
+    namespace::{self, Home},
 };
 
 use super::{
@@ -134,6 +135,9 @@ impl OpenRuns {
                 self.wakes.push(Wake::Schedule(name));
             }
             Event::Workflow(WorkflowEvent::Registered(_) | WorkflowEvent::Retired(_)) => {
+                if let (Home::Namespace(name), Version(1)) = (stream.home(), place.version) {
+                    *self.known.workflows.entry(name).or_default() += 1;
+                }
                 self.owe(Owed::Settle { workflow: stream.name().to_owned() });
             }
             Event::Published(_) => {}
@@ -153,7 +157,9 @@ impl OpenRuns {
             | Event::Audit(_) => {}
         }
         if let Event::Published(PublishedEvent::Published(published)) = event {
-            self.publish(place.position, 0, &Arc::new(published.event.clone()), None);
+            if let Home::Namespace(namespace) = stream.home() {
+                self.publish(place.position, 0, &Arc::new(published.event.clone()), &namespace, None);
+            }
         }
         Ok(())
     }
@@ -218,7 +224,10 @@ impl OpenRuns {
                 }
             }
             RunEvent::EventEmitted(data) => {
-                self.publish(place.position, 0, &Arc::new(data.event.clone()), None);
+                if let Some(open) = self.run(run) {
+                    let namespace = self.known.namespaces.name(open.namespace);
+                    self.publish(place.position, 0, &Arc::new(data.event.clone()), &namespace, None);
+                }
             }
             RunEvent::CancelRequested(data) => {
                 self.known.owed.remove(&Owed::Close { run, kill: false });
@@ -240,13 +249,13 @@ impl OpenRuns {
             RunEvent::Signalled(_) | RunEvent::EffectReconciled(_) => self.wake(run, Wake::Look(run)),
             RunEvent::Retried(_) if self.known.runs.contains_key(&run) => self.wake(run, Wake::Look(run)),
             RunEvent::Retried(_) => {
-                let state = runs::fold(log, run).await?.state;
-                self.reopen(run, &state, place);
+                let folded = runs::fold(log, run).await?;
+                self.reopen(run, &folded, place);
                 self.wakes.push(Wake::Recover(run));
             }
             RunEvent::Forked(_) => {
-                let state = runs::fold(log, run).await?.state;
-                self.reopen(run, &state, place);
+                let folded = runs::fold(log, run).await?;
+                self.reopen(run, &folded, place);
                 // What could not be asked of a run that is being copied is asked now.
                 let of_run = |owed: &&Owed| matches!(owed, Owed::Close { run: other, .. } if *other == run);
                 self.wakes.extend(self.known.owed.iter().filter(of_run).cloned().map(Wake::Owe));
@@ -266,7 +275,7 @@ impl OpenRuns {
         let more = More {
             parent: data.parent,
             schedule: data.trigger.as_ref().map(|trigger| trigger.schedule.clone()),
-            concurrency: data.concurrency.clone(),
+            concurrency: within(&data.workflow.namespace, data.concurrency.as_ref()),
             priority: data.priority,
             since: if data.concurrency.is_some() { place.position } else { Position::START },
             not_before: later,
@@ -276,6 +285,7 @@ impl OpenRuns {
         let mut open = OpenRun {
             version: place.version,
             begun: false,
+            namespace: self.known.namespaces.number(&data.workflow.namespace),
             parked: later.map(|due| Parked { version: place.version, due: Some(due) }),
             more: Some(Box::new(more)),
         };
@@ -298,7 +308,9 @@ impl OpenRuns {
         }
         self.wakes.push(match (&data.concurrency, later) {
             (_, Some(_)) => Wake::Due(run),
-            (Some(bound), None) if data.fork.is_none() => Wake::Admit(bound.key.clone()),
+            (Some(bound), None) if data.fork.is_none() => {
+                Wake::Admit(namespace::qualify(&data.workflow.namespace, &bound.key))
+            }
             _ => Wake::Begin(run),
         });
     }
@@ -308,7 +320,9 @@ impl OpenRuns {
     }
 
     /// A run goes on from an earlier state: after a retry, or at the end of a copy.
-    fn reopen(&mut self, run: RunId, state: &State, place: Place) {
+    fn reopen(&mut self, run: RunId, folded: &Folded, place: Place) {
+        let state = &folded.state;
+        let namespace = self.known.namespaces.number(&folded.namespace);
         let before = self.known.runs.remove(&run);
         if let Some(before) = &before {
             self.underive(run, before);
@@ -317,7 +331,7 @@ impl OpenRuns {
         let mut more = More {
             parent: state.parent,
             schedule: old.as_ref().and_then(|old| old.schedule.clone()),
-            concurrency: state.concurrency.clone(),
+            concurrency: within(&folded.namespace, state.concurrency.as_ref()),
             priority: old.as_ref().map_or(0, |old| old.priority),
             since: place.position,
             not_before: state.not_before.filter(|_| state.input.is_none()),
@@ -355,6 +369,7 @@ impl OpenRuns {
         let mut open = OpenRun {
             version: place.version,
             begun: state.input.is_some(),
+            namespace,
             parked: None,
             more: Some(Box::new(more)),
         };

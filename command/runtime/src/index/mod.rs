@@ -12,6 +12,7 @@ mod events;
 mod file;
 mod follow;
 mod listeners;
+mod namespaces;
 mod owed;
 mod relations;
 mod run;
@@ -28,7 +29,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use openclaw_gateway::sequencer::Refused;
+use openclaw_gateway::sequencer::{Census, Refused};
 use openclaw_log::EventLog;
 use openclaw_model::{ApprovalId, Position, RunId, TaskId, Timestamp, Version};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 use self::{
     admission::Admission,
     listeners::{Interests, Listeners},
+    namespaces::Namespaces,
     run::Awaited,
 };
 pub(crate) use self::{
@@ -51,6 +53,9 @@ const STRIDE: u64 = 8_192;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Known {
     position: Position,
+    namespaces: Namespaces,
+    /// How many workflows each namespace has.
+    workflows: BTreeMap<String, u64>,
     runs: BTreeMap<RunId, OpenRun>,
     /// Open approvals, with the end of the time to decide.
     approvals: BTreeMap<ApprovalId, Option<Timestamp>>,
@@ -188,6 +193,20 @@ impl OpenRuns {
     /// All open runs.
     pub(crate) fn runs(&self) -> impl Iterator<Item = (RunId, &OpenRun)> {
         self.known.runs.iter().map(|(run, open)| (*run, open))
+    }
+
+    /// How many runs of each namespace have not ended, and how many workflows it has. Cost: looks at every open run.
+    #[must_use]
+    pub fn census(&self) -> BTreeMap<String, Census> {
+        let mut census: BTreeMap<String, Census> = BTreeMap::new();
+        for open in self.known.runs.values() {
+            let name = self.known.namespaces.name(open.namespace);
+            census.entry(name.to_string()).or_default().open_runs += 1;
+        }
+        for (name, workflows) in &self.known.workflows {
+            census.entry(name.clone()).or_default().workflows += workflows;
+        }
+        census
     }
 
     /// Everything owed.

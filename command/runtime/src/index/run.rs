@@ -19,6 +19,9 @@ pub(crate) struct OpenRun {
     /// Whether its first task may have started.
     #[serde(default)]
     pub(crate) begun: bool,
+    /// Number of its namespace.
+    #[serde(default)]
+    pub(crate) namespace: u32,
     /// That nothing is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) parked: Option<Parked>,

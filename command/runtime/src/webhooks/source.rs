@@ -13,6 +13,7 @@ use openclaw_model::{
         published::PublishedEvent,
         run::{RunEvent, WorkflowRef},
     },
+    namespace::Home,
 };
 use serde_json::Value;
 
@@ -24,6 +25,8 @@ const RUNS: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 /// Makes CloudEvents. What it keeps of runs is a cache over the log.
 pub(super) struct Source<L> {
     log: Arc<L>,
+    /// Only what happens there is told.
+    namespace: String,
     runs: LruCache<RunId, Run>,
 }
 
@@ -39,8 +42,9 @@ struct Run {
 }
 
 impl<L: EventLog> Source<L> {
-    pub(super) fn new(log: Arc<L>) -> Self {
-        Self { log, runs: LruCache::new(RUNS) }
+    /// Reads from `log` what happens in `namespace`.
+    pub(super) fn new(log: Arc<L>, namespace: &str) -> Self {
+        Self { log, namespace: namespace.to_owned(), runs: LruCache::new(RUNS) }
     }
 
     /// The CloudEvents that `recorded` means and `target` wants, each with the number that it has among all of them.
@@ -51,6 +55,18 @@ impl<L: EventLog> Source<L> {
     ) -> Result<Vec<(usize, Value)>, Refused> {
         let unreadable = |error: openclaw_model::DecodeError| Refused::Unreadable(error.to_string());
         let event_type = &*recorded.event_type;
+        match recorded.stream.home() {
+            Home::Namespace(other) if other != self.namespace => return Ok(vec![]),
+            Home::First => {
+                let Some(run) = recorded.stream.as_run() else { return Ok(vec![]) };
+                let workflow = self.known(run, recorded.version).await?.workflow.as_ref();
+                let of = workflow.map(|workflow| workflow.namespace.clone());
+                if of.is_some_and(|of| of != self.namespace) {
+                    return Ok(vec![]);
+                }
+            }
+            _ => {}
+        }
         if let Some(run) = recorded.stream.as_run()
             && recorded.version > Version(1)
             && self.known(run, recorded.version).await?.copied.is_some_and(|end| recorded.version <= end)

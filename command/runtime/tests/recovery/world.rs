@@ -1,6 +1,7 @@
 //! The runtime over the log in memory, in virtual time.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -136,6 +137,7 @@ impl World {
             sequencer: sequencer.clone(),
             definitions: definitions.clone(),
             service,
+            shared: BTreeSet::default(),
         };
         let open = OpenRuns::load(&*log, &outside.directory.path().join("open.json")).await.unwrap();
         let parts = Parts {

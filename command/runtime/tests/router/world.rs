@@ -1,7 +1,7 @@
 //! The runtime over the log in memory, in virtual time, and what outlives it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -208,6 +208,7 @@ impl World {
             sequencer: sequencer.clone(),
             definitions: definitions.clone(),
             service: Arc::new(service),
+            shared: BTreeSet::default(),
         };
         let open = OpenRuns::load(&*log, &outside.directory.path().join("open.json")).await.unwrap();
         let parts = Parts {

@@ -1,6 +1,6 @@
 //! `[workflows]`: what documents of workflows may refer to.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,4 +12,8 @@ pub(crate) struct Workflows {
     /// Nothing outside it is read. Default: none, and such references are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) resources: Option<PathBuf>,
+    /// Namespaces of which the workflows may be started by runs of every other namespace, with `run: workflow`. Default:
+    /// none; a run starts workflows of its own namespace.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) share: BTreeSet<String>,
 }

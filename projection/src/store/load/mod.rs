@@ -12,7 +12,7 @@ use openclaw_model::{
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use super::write::int;
-use crate::views::{Known, SessionStatus, Subject, audit::Labels, session};
+use crate::views::{self, Known, SessionStatus, Subject, audit::Labels, session};
 
 /// Streams per statement; SQLite takes at most 32,766 parameters.
 const CHUNK: usize = 500;
@@ -38,9 +38,21 @@ pub(super) async fn missing(
 ) -> sqlx::Result<()> {
     let mut seen = HashSet::new();
     let mut wanted = Vec::new();
+    // What has the namespace of a run needs to know the run.
+    let runs: Vec<StreamId> = events
+        .iter()
+        .filter(|(recorded, _)| recorded.version.0 == 1)
+        .filter_map(|(recorded, event)| views::run_of_home(&recorded.stream, event))
+        .map(StreamId::run)
+        .collect();
     for (recorded, _) in events {
         if seen.insert(&recorded.stream) && known.get(&recorded.stream).is_none() && recorded.version.0 > 1 {
             wanted.push(&recorded.stream);
+        }
+    }
+    for run in &runs {
+        if seen.insert(run) && known.get(run).is_none() {
+            wanted.push(run);
         }
     }
     for chunk in wanted.chunks(CHUNK) {
@@ -54,19 +66,20 @@ async fn streams(
     known: &mut LruCache<StreamId, Known>,
     wanted: &[&StreamId],
 ) -> sqlx::Result<()> {
-    let mut sql = QueryBuilder::<Sqlite>::new("SELECT key, name, version FROM streams WHERE name IN (");
+    let mut sql =
+        QueryBuilder::<Sqlite>::new("SELECT key, name, version, namespace FROM streams WHERE name IN (");
     list(&mut sql, wanted.iter().map(|stream| stream.as_str().to_owned()));
     let mut found = HashMap::new();
     for row in sql.build().fetch_all(&mut *connection).await? {
         let name: String = row.try_get(1)?;
-        found.insert(name, (position(&row, 0)?, Version(unsigned(&row, 2)?)));
+        found.insert(name, (position(&row, 0)?, Version(unsigned(&row, 2)?), row.try_get::<i64, _>(3)?));
     }
     let of_kind = |kind| {
         let found = &found;
         wanted
             .iter()
             .filter(move |stream| stream.kind() == kind)
-            .filter_map(move |stream| found.get(stream.as_str()).map(|(key, _)| *key))
+            .filter_map(move |stream| found.get(stream.as_str()).map(|(key, ..)| *key))
             .collect::<Vec<_>>()
     };
     let mut runs = run::states(connection, &of_kind(StreamKind::Run)).await?;
@@ -75,7 +88,7 @@ async fn streams(
     let mut schedules = others::schedules(connection, &of_kind(StreamKind::Schedule)).await?;
     let mut webhooks = others::webhooks(connection, &of_kind(StreamKind::Webhook)).await?;
     for stream in wanted {
-        let Some((key, version)) = found.get(stream.as_str()).copied() else { continue };
+        let Some((key, version, namespace)) = found.get(stream.as_str()).copied() else { continue };
         let subject = match stream.kind() {
             StreamKind::Run => runs.remove(&key).zip(stream.as_run()).map(|(mut state, id)| {
                 state.id = id;
@@ -87,16 +100,16 @@ async fn streams(
             StreamKind::Schedule => schedules.remove(&key).map(|row| Subject::Schedule(Box::new(row))),
             StreamKind::Webhook => webhooks.remove(&key).map(|state| Subject::Webhook(Box::new(state))),
             StreamKind::Event => Some(Subject::Published),
+            StreamKind::Policy => Some(Subject::Policy),
             StreamKind::Token
             | StreamKind::User
             | StreamKind::Credential
             | StreamKind::Vault
-            | StreamKind::Policy
             | StreamKind::Egress
             | StreamKind::Audit => Some(Subject::Plain),
         };
         let Some(subject) = subject else { continue };
-        known.put((*stream).clone(), Known { key, version, subject });
+        known.put((*stream).clone(), Known { key, version, namespace, subject });
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! One transaction per batch.
 
 mod approval;
+mod policy;
 mod run;
 mod webhook;
 
@@ -12,8 +13,8 @@ use super::bulk::Bulk;
 use crate::views::{Changes, audit, published, schedule, session, workflow};
 
 const STREAMS: Bulk = Bulk {
-    head: "INSERT INTO streams (key, name, version, last_position)",
-    columns: 4,
+    head: "INSERT INTO streams (key, name, version, last_position, namespace)",
+    columns: 5,
     tail: "ON CONFLICT (key) DO UPDATE SET version = excluded.version, last_position = excluded.last_position",
 };
 const LABELS: Bulk = Bulk { head: "INSERT INTO labels (id, text)", columns: 2, tail: "" };
@@ -24,9 +25,9 @@ const EVENTS: Bulk = Bulk {
     tail: "",
 };
 const MINUTES: Bulk = Bulk {
-    head: "INSERT INTO event_minutes (minute, events)",
-    columns: 2,
-    tail: "ON CONFLICT (minute) DO UPDATE SET events = events + excluded.events",
+    head: "INSERT INTO event_minutes (minute, namespace, events)",
+    columns: 3,
+    tail: "ON CONFLICT (minute, namespace) DO UPDATE SET events = events + excluded.events",
 };
 const SESSIONS: Bulk = Bulk {
     head: "INSERT INTO sessions (key, status, channel, peer, agent, account, started_at, active_at, ended_at, \
@@ -121,6 +122,7 @@ pub(super) async fn commit(
     write_schedules(to, &changes.schedules).await?;
     webhook::write(to, &changes.webhooks).await?;
     write_published(to, &changes.published).await?;
+    policy::write(to, &changes.policies).await?;
     sqlx::query("UPDATE projection_status SET checkpoint = ?1, updated_at = ?2")
         .bind(key(position))
         .bind(at.as_micros())
@@ -133,6 +135,7 @@ async fn write_audit(to: &mut SqliteConnection, changes: &audit::Changes) -> sql
     STREAMS
         .execute(to, changes.streams.iter(), |v, (id, row)| {
             v.push(key(*id)).push(&*row.name).push(int(row.version.0)).push(key(row.last));
+            v.push(row.namespace);
         })
         .await?;
     EVENTS
@@ -144,8 +147,8 @@ async fn write_audit(to: &mut SqliteConnection, changes: &audit::Changes) -> sql
         })
         .await?;
     MINUTES
-        .execute(to, changes.minutes.iter(), |v, (minute, events)| {
-            v.push(*minute).push(*events);
+        .execute(to, changes.minutes.iter(), |v, ((minute, namespace), events)| {
+            v.push(*minute).push(*namespace).push(*events);
         })
         .await?;
     Ok(())

@@ -39,9 +39,9 @@ const CONTROLS: Bulk = Bulk {
     tail: ") AS v WHERE runs.key = v.column1",
 };
 const COUNTS: Bulk = Bulk {
-    head: "INSERT INTO run_counts (status, runs)",
-    columns: 2,
-    tail: "ON CONFLICT (status) DO UPDATE SET runs = runs + excluded.runs",
+    head: "INSERT INTO run_counts (status, namespace, runs)",
+    columns: 3,
+    tail: "ON CONFLICT (status, namespace) DO UPDATE SET runs = runs + excluded.runs",
 };
 const TASKS: Bulk = Bulk {
     head: "INSERT INTO tasks (key, run, task, parent, kind, iteration, attempt, started_at, name, path, reference, \
@@ -92,8 +92,8 @@ pub(super) async fn write(to: &mut SqliteConnection, changes: &Changes) -> sqlx:
         .execute(to, changes.controls.iter(), |v, (id, control)| push_control(v.push(key(*id)), control))
         .await?;
     COUNTS
-        .execute(to, changes.counts.iter(), |v, (status, change)| {
-            v.push(status.as_str()).push(*change);
+        .execute(to, changes.counts.iter(), |v, ((status, namespace), change)| {
+            v.push(status.as_str()).push(*namespace).push(*change);
         })
         .await?;
     TASKS.execute(to, changes.tasks.iter(), |v, (id, row)| push_task(v.push(key(*id)), row)).await?;

@@ -48,7 +48,7 @@ pub(crate) fn begin(
     };
     changes.runs.insert(place.key, row);
     changes.origins.extend(origin(event).map(|origin| (place.key, origin)));
-    *changes.counts.entry(state.status).or_default() += 1;
+    *changes.counts.entry((state.status, place.namespace)).or_default() += 1;
     changes.touched.insert(place.key, id);
     Ok(state)
 }
@@ -222,8 +222,8 @@ pub(super) fn reopen(state: &mut State, place: &Place, changes: &mut Changes) {
 
 fn set_status(state: &mut State, place: &Place, status: RunStatus, changes: &mut Changes) {
     if state.status != status {
-        *changes.counts.entry(state.status).or_default() -= 1;
-        *changes.counts.entry(status).or_default() += 1;
+        *changes.counts.entry((state.status, place.namespace)).or_default() -= 1;
+        *changes.counts.entry((status, place.namespace)).or_default() += 1;
         state.status = status;
     }
     run_tail(state, place, changes);

@@ -237,7 +237,8 @@ pub(crate) struct Changes {
     pub(crate) task_tails: BTreeMap<Position, TaskTail>,
     /// By position of the event that tells of it.
     pub(crate) attempts: BTreeMap<Position, AttemptRow>,
-    pub(crate) counts: BTreeMap<RunStatus, i64>,
+    /// By status and namespace.
+    pub(crate) counts: BTreeMap<(RunStatus, i64), i64>,
     /// Runs of which anything changed, for those who watch them.
     pub(crate) touched: BTreeMap<Position, RunId>,
 }

@@ -2,11 +2,12 @@
 
 use async_graphql::{ID, Result};
 use openclaw_model::{RunId, StreamId};
-use openclaw_projection::{Moment, Reader};
+use openclaw_projection::Moment;
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
 use super::{CancelRequest, Label, Run, RunFilter, RunStatus, WorkflowRef, error};
 use crate::{
+    access::Reader,
     cursor::{About, Listed, Page},
     fault::{self, Code},
     read::{Columns, any_of, duration, equal, keyed, rows, wait::Concurrency, within},
@@ -28,6 +29,7 @@ pub(crate) async fn one(reader: &mut Reader, id: &ID) -> Result<Option<Run>> {
     let stream = StreamId::run(id_of(id)?);
     let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
     sql.push(" WHERE s.name = ").push_bind(stream.as_str().to_owned());
+    reader.reach().named(&mut sql, "r.namespace");
     let moment = reader.moment().cloned();
     rows(reader, &mut sql).await?.first().map(|row| run(row, moment)).transpose()
 }
@@ -36,6 +38,7 @@ pub(crate) async fn one(reader: &mut Reader, id: &ID) -> Result<Option<Run>> {
 pub(crate) async fn of_key(reader: &mut Reader, key: u64) -> Result<Option<Run>> {
     let mut sql = QueryBuilder::<Sqlite>::new(SELECT);
     sql.push(" WHERE r.key = ").push_bind(i64::try_from(key).unwrap_or(i64::MAX));
+    reader.reach().named(&mut sql, "r.namespace");
     let moment = reader.moment().cloned();
     rows(reader, &mut sql).await?.first().map(|row| run(row, moment)).transpose()
 }
@@ -66,6 +69,7 @@ pub(crate) async fn list(
         sql.push(if index == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
         sql.push("SELECT key FROM runs WHERE 1 = 1");
         equal(&mut sql, "status", status.map(RunStatus::name));
+        reader.reach().named(&mut sql, "namespace");
         conditions(&mut sql, &filter)?;
         page.finish(&mut sql, "key");
         sql.push(")");
@@ -146,6 +150,7 @@ async fn total(reader: &mut Reader, filter: &RunFilter) -> Result<Option<Long>> 
     let mut sql = QueryBuilder::<Sqlite>::new("SELECT coalesce(sum(runs), 0) FROM run_counts WHERE 1 = 1");
     let names = status.as_ref().map(|wanted| wanted.iter().map(|status| status.name()).collect());
     any_of(&mut sql, "status", "status", names)?;
+    reader.reach().labelled(&mut sql, "namespace");
     let total: i64 = sql.build_query_scalar().fetch_one(&mut **reader).await.map_err(fault::database)?;
     Ok(Some(Long::of(total)))
 }
@@ -173,7 +178,11 @@ fn run(row: &SqliteRow, moment: Option<Moment>) -> Result<Run> {
         labels: labels(&row)?,
         priority: row.get("priority")?,
         concurrency: match row.get::<Option<String>>("concurrency_key")? {
-            Some(key) => Some(Concurrency { key, limit: row.get("concurrency_limit")? }),
+            Some(key) => Some(Concurrency {
+                key,
+                limit: row.get("concurrency_limit")?,
+                namespace: row.get("namespace")?,
+            }),
             None => None,
         },
         not_before: row.maybe_time("not_before")?,

@@ -3,7 +3,7 @@
 mod list;
 
 use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Result, SimpleObject};
-use openclaw_model::Version;
+use openclaw_model::{Version, access::Need};
 use openclaw_projection::Moment;
 
 pub(crate) use self::list::{id_of, list, of_key, one};
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     Deps,
+    access::{Needs, needs},
     cursor::{Listed, PageArgs, SortOrder},
     fault,
     scalar::{DateTime, Json, Long, Position},
@@ -247,6 +248,7 @@ impl Run {
     }
 
     /// Its events.
+    #[graphql(guard = "Needs(Need::Audit)", directive = needs::apply("audit".into()))]
     async fn events(
         &self,
         ctx: &Context<'_>,

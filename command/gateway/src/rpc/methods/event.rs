@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Call, EXAMPLE_POSITION, change_errors, guarded};
+use super::{Call, EXAMPLE_POSITION, change_errors, guarded, namespaced};
 use crate::rpc::{
     context::{ExpectedVersion, IdempotencyKey},
     error::{Error, Kind},
@@ -32,6 +32,10 @@ pub struct Publish {
     /// Expected version of the event's stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<ExpectedVersion>,
+    /// The namespace to publish it in; without it the only one of the caller, or else `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
 }
 
 /// An event is published.
@@ -59,6 +63,7 @@ impl Call for Publish {
     guarded!();
 
     fn check(&self) -> Result<(), Error> {
+        namespaced(self.namespace.as_deref())?;
         check(&self.event)
     }
 
@@ -77,7 +82,7 @@ impl Call for Publish {
             position: EXAMPLE_POSITION,
             stream_version: Version(1),
         };
-        (Self { event, idempotency_key: None, expected_version: None }, published)
+        (Self { event, idempotency_key: None, expected_version: None, namespace: None }, published)
     }
 }
 

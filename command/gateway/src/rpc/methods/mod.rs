@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 
-use openclaw_model::{Position, access::Need};
+use openclaw_model::{
+    Position,
+    access::{Need, is_namespace},
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned, de::Error as _};
 use serde_json::{Map, Value};
@@ -15,14 +18,18 @@ use super::{
 
 pub mod approval;
 pub mod control;
+pub mod credential;
 pub mod event;
 pub mod fork;
+pub mod policy;
 pub mod run;
 pub mod schedule;
+pub mod secret;
 pub mod session;
 pub mod system;
 pub mod token;
 pub mod user;
+pub mod vault;
 pub mod webhook;
 pub mod workflow;
 
@@ -134,6 +141,14 @@ fn bounded(field: &'static str, text: &str, max: usize) -> Result<(), Error> {
     } else {
         Ok(())
     }
+}
+
+/// Refuses a parameter `namespace` that is given and is no name of a namespace.
+fn namespaced(namespace: Option<&str>) -> Result<(), Error> {
+    if namespace.is_none_or(is_namespace) {
+        return Ok(());
+    }
+    Err(Error::invalid("namespace", "is no name of a namespace: lower-case letters, digits and `-` within"))
 }
 
 /// The example's position: any will do.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Call, EXAMPLE_POSITION, bounded, change_errors, guarded};
+use super::{Call, EXAMPLE_POSITION, bounded, change_errors, guarded, namespaced};
 use crate::rpc::{
     context::{ExpectedVersion, IdempotencyKey},
     error::{Error, Kind},
@@ -42,6 +42,10 @@ pub struct Create {
     /// Expected version of the session's stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<ExpectedVersion>,
+    /// The namespace to open it in, which stands before its id then; without it the only one of the caller, or else `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
 }
 
 /// A command about a session was accepted.
@@ -69,6 +73,7 @@ impl Call for Create {
     guarded!();
 
     fn check(&self) -> Result<(), Error> {
+        namespaced(self.namespace.as_deref())?;
         for (field, text) in [
             ("agentId", &self.agent_id),
             ("channel", &self.channel),

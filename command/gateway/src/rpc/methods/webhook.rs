@@ -6,7 +6,7 @@ use openclaw_model::{Position, Version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, EXAMPLE_POSITION, bounded, change_errors, guarded};
+use super::{Call, EXAMPLE_POSITION, bounded, change_errors, guarded, namespaced};
 use crate::rpc::{
     context::{ExpectedVersion, IdempotencyKey},
     error::{Error, Kind},
@@ -38,6 +38,10 @@ pub struct Register {
     /// Expected version of the webhook's stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<ExpectedVersion>,
+    /// The namespace it belongs to, whose events it is told of; without it the only one of the caller, or else `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
 }
 
 /// A command about a webhook was accepted.
@@ -65,6 +69,7 @@ impl Call for Register {
 
     fn check(&self) -> Result<(), Error> {
         named(&self.name)?;
+        namespaced(self.namespace.as_deref())?;
         bounded("url", &self.url, 2_048)?;
         let uri: http::Uri = self.url.parse().map_err(|_| Error::invalid("url", "is no URL"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
@@ -107,6 +112,7 @@ impl Call for Register {
             headers: BTreeMap::from([("X-Source".into(), "openclaw".into())]),
             idempotency_key: None,
             expected_version: None,
+            namespace: None,
         };
         (call, accepted(1))
     }
@@ -132,6 +138,10 @@ macro_rules! about_a_webhook {
             /// Expected version of the webhook's stream.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub expected_version: Option<ExpectedVersion>,
+            /// The namespace it belongs to; without it the only one of the caller, or else `default`.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[schemars(length(min = 1, max = 63))]
+            pub namespace: Option<String>,
         }
 
         impl Call for $name {
@@ -144,6 +154,7 @@ macro_rules! about_a_webhook {
 
             fn check(&self) -> Result<(), Error> {
                 named(&self.name)?;
+                namespaced(self.namespace.as_deref())?;
                 $(
                     if !($least..=1_000).contains(&self.$field.len()) {
                         let reason = concat!("has to have ", $least, " to 1000 entries");
@@ -159,6 +170,7 @@ macro_rules! about_a_webhook {
                     $($field: vec![Position(17)],)?
                     idempotency_key: None,
                     expected_version: None,
+                    namespace: None,
                 };
                 (call, accepted(4))
             }

@@ -27,7 +27,8 @@ use tower::ServiceExt;
 
 use super::{
     methods::{
-        approval, control, event, fork, run, schedule, session, system, token, user, webhook, workflow,
+        approval, control, credential, event, fork, policy, run, schedule, session, system, token, user,
+        vault, webhook, workflow,
     },
     *,
 };
@@ -165,6 +166,26 @@ impl Commands for Fake {
         Err(Error::Stopping)
     }
 
+    async fn policy_set(&self, _: CallContext, _: policy::Set) -> Result<policy::Accepted, Error> {
+        Ok(<policy::Set as methods::Call>::example().1)
+    }
+
+    async fn policy_remove(&self, _: CallContext, _: policy::Remove) -> Result<policy::Accepted, Error> {
+        Ok(<policy::Remove as methods::Call>::example().1)
+    }
+
+    async fn policy_get(&self, _: CallContext, _: policy::Get) -> Result<policy::InForce, Error> {
+        Ok(<policy::Get as methods::Call>::example().1)
+    }
+
+    async fn policy_test(&self, _: CallContext, _: policy::Test) -> Result<policy::Tested, Error> {
+        Ok(<policy::Test as methods::Call>::example().1)
+    }
+
+    async fn policy_replay(&self, _: CallContext, _: policy::Replay) -> Result<policy::Replayed, Error> {
+        Ok(<policy::Replay as methods::Call>::example().1)
+    }
+
     async fn event_publish(
         &self,
         context: CallContext,
@@ -255,6 +276,78 @@ impl Commands for Fake {
 
     async fn user_list(&self, _: CallContext, _: user::List) -> Result<user::Listed, Error> {
         Ok(<user::List as methods::Call>::example().1)
+    }
+
+    async fn credential_set(&self, _: CallContext, _: credential::Set) -> Result<credential::Stored, Error> {
+        Ok(<credential::Set as methods::Call>::example().1)
+    }
+
+    async fn credential_rotate(
+        &self,
+        _: CallContext,
+        _: credential::Rotate,
+    ) -> Result<credential::Stored, Error> {
+        Ok(<credential::Rotate as methods::Call>::example().1)
+    }
+
+    async fn credential_delete(
+        &self,
+        _: CallContext,
+        _: credential::Delete,
+    ) -> Result<credential::Deleted, Error> {
+        Ok(<credential::Delete as methods::Call>::example().1)
+    }
+
+    async fn credential_list(
+        &self,
+        _: CallContext,
+        _: credential::List,
+    ) -> Result<credential::Listed, Error> {
+        Ok(<credential::List as methods::Call>::example().1)
+    }
+
+    async fn vault_status(&self, _: CallContext, _: vault::Status) -> Result<vault::Standing, Error> {
+        Ok(<vault::Status as methods::Call>::example().1)
+    }
+
+    async fn vault_init(&self, _: CallContext, _: vault::Init) -> Result<vault::Made, Error> {
+        Ok(<vault::Init as methods::Call>::example().1)
+    }
+
+    async fn vault_unseal(&self, _: CallContext, _: vault::Unseal) -> Result<vault::Standing, Error> {
+        Ok(<vault::Unseal as methods::Call>::example().1)
+    }
+
+    async fn vault_seal(&self, _: CallContext, _: vault::Seal) -> Result<vault::Standing, Error> {
+        Ok(<vault::Seal as methods::Call>::example().1)
+    }
+
+    async fn vault_rotate_key(&self, _: CallContext, _: vault::RotateKey) -> Result<vault::Made, Error> {
+        Ok(<vault::RotateKey as methods::Call>::example().1)
+    }
+
+    async fn vault_change_passphrase(
+        &self,
+        _: CallContext,
+        _: vault::ChangePassphrase,
+    ) -> Result<vault::Recorded, Error> {
+        Ok(<vault::ChangePassphrase as methods::Call>::example().1)
+    }
+
+    async fn vault_new_recovery_key(
+        &self,
+        _: CallContext,
+        _: vault::NewRecoveryKey,
+    ) -> Result<vault::Made, Error> {
+        Ok(<vault::NewRecoveryKey as methods::Call>::example().1)
+    }
+
+    async fn vault_export(&self, _: CallContext, _: vault::Export) -> Result<vault::Copy, Error> {
+        Ok(<vault::Export as methods::Call>::example().1)
+    }
+
+    async fn vault_import(&self, _: CallContext, _: vault::Import) -> Result<vault::Imported, Error> {
+        Ok(<vault::Import as methods::Call>::example().1)
     }
 
     async fn system_health(&self, _: CallContext, _: system::Health) -> Result<system::HealthReport, Error> {
