@@ -66,9 +66,6 @@ pub(super) fn request(
         choices,
         deciders: terms.deciders.clone(),
         quorum: terms.quorum,
-        deadline: Some(Deadline {
-            due: now.plus_millis(terms.deadline_ms),
-            outcome: DeadlineOutcome::Deny,
-        }),
+        deadline: Some(Deadline { due: now.plus_millis(terms.deadline_ms), outcome: DeadlineOutcome::Deny }),
     }
 }

@@ -214,7 +214,8 @@ fn label_list<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Labels> {
         if label.is_none() {
             let known: Vec<&str> = Labels::known().collect();
             let message = format!("`{}` is none of {}", excerpt(name), known.join(", "));
-            let near = suggest::nearest(name, known.into_iter()).map(|near| format!("did you mean `{near}`?"));
+            let near =
+                suggest::nearest(name, known.into_iter()).map(|near| format!("did you mean `{near}`?"));
             reader.advise(code::BAD_VALUE, &format!("{}/{index}", node.path), message, near);
         }
         all = all.zip(label).map(|(all, label)| all.and(label));

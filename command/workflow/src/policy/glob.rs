@@ -33,9 +33,19 @@ mod tests {
     #[test]
     fn a_star_stands_for_any_rest_and_nothing_else_is_special() {
         let fits = |pattern: &str, name: &str| Glob::new(pattern).fits(name);
-        assert!(fits("*", "") && fits("*", "team/flow") && fits("http", "http") && fits("session.*", "session.end"));
+        assert!(
+            fits("*", "")
+                && fits("*", "team/flow")
+                && fits("http", "http")
+                && fits("session.*", "session.end")
+        );
         assert!(fits("team-*/x*y", "team-a/xy") && fits("a*b*a", "aba") && fits("**", "x"));
-        assert!(!fits("http", "https") && !fits("http", "HTTP") && !fits("a*a", "a") && !fits("session.*", "session"));
+        assert!(
+            !fits("http", "https")
+                && !fits("http", "HTTP")
+                && !fits("a*a", "a")
+                && !fits("session.*", "session")
+        );
         assert!(!fits("a?c", "abc") && !fits("", "x") && fits("", ""));
         assert!(!fits("team-a/*", "team-ab/x"));
     }

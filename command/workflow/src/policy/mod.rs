@@ -26,13 +26,13 @@ use openclaw_model::{
     event::{approval::Deciders, policy::Action},
 };
 
+use self::glob::Glob;
 pub use self::{
     arguments::{TOOLS, Tool, arguments, tool},
     ask::asked,
     decide::{Decision, Match, Use, decide},
     document::{load, of_value},
 };
-use self::glob::Glob;
 use crate::expression::Expression;
 
 /// The namespace of the policy that counts everywhere.

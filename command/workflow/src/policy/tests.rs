@@ -21,12 +21,18 @@ fn policy(namespace: &str, document: &Value) -> Policy {
 }
 
 /// What `policies` say: action, policy and rule.
-fn says(policies: &Policies, tool: &str, arguments: Value, labels: Labels) -> Option<(Action, String, Option<String>)> {
+fn says(
+    policies: &Policies,
+    tool: &str,
+    arguments: Value,
+    labels: Labels,
+) -> Option<(Action, String, Option<String>)> {
     let (workflow, tags) = (workflow(), BTreeMap::new());
     let usage = Use::imagined(tool, arguments, labels, &workflow, &tags);
     let evaluator = Local::new();
     let decision = decide(policies, &usage, &evaluator, false)?;
-    let told = (decision.action, decision.policy.namespace.to_string(), decision.rule.map(|rule| rule.name.clone()));
+    let told =
+        (decision.action, decision.policy.namespace.to_string(), decision.rule.map(|rule| rule.name.clone()));
     let all = decide(policies, &usage, &evaluator, true).unwrap();
     assert_eq!(all.action, decision.action, "looking at all the rules decides the same");
     assert_eq!(all.rule.map(|rule| &rule.name), decision.rule.map(|rule| &rule.name));
@@ -75,11 +81,10 @@ fn no_policy_loosens_another() {
 
 #[test]
 fn a_predicate_sees_the_use_and_fails_closed() {
-    let rule = |when: &str, action: &str| {
-        json!({ "rules": [{ "name": "r", "tools": ["*"], "when": when, "action": action }] })
-    };
+    let rule = |when: &str, action: &str| json!({ "rules": [{ "name": "r", "tools": ["*"], "when": when, "action": action }] });
     let arguments = json!({ "host": "api.example.com", "count": 3 });
-    let says = |when: &str, action: &str| of_one(&rule(when, action), "http", arguments.clone(), Labels::WEB).0;
+    let says =
+        |when: &str, action: &str| of_one(&rule(when, action), "http", arguments.clone(), Labels::WEB).0;
     assert_eq!(says(".arguments.host == \"api.example.com\"", "deny"), Action::Deny);
     assert_eq!(says("${ .arguments.host == \"x\" }", "deny"), Action::Allow);
     assert_eq!(says(".tool == \"http\" and (.labels | index(\"web\")) != null", "ask"), Action::Ask);
@@ -175,7 +180,8 @@ rules:
     let slip = problems.iter().find(|problem| problem.path == "/rules/0/tools/0").unwrap();
     assert_eq!(slip.suggestion.as_deref(), Some("did you mean `http`?"));
     assert_eq!((slip.line, slip.column), (Some(5), Some(13)));
-    let doubled = "rules: [{ name: a, tools: [http], action: deny }, { name: a, tools: [grpc], action: deny }]";
+    let doubled =
+        "rules: [{ name: a, tools: [http], action: deny }, { name: a, tools: [grpc], action: deny }]";
     assert_eq!(load(doubled).unwrap_err()[0].code, "OC-WF-022");
 }
 
@@ -214,7 +220,13 @@ fn a_question_changes_with_all_that_it_is_about_and_with_nothing_else() {
         verdict(2, "shell", shell.clone(), Labels::NONE, 0),
         verdict(1, "script", shell.clone(), Labels::NONE, 0),
         verdict(1, "shell", json!({ "command": "ls ", "environment": { "A": "1" } }), Labels::NONE, 0),
-        verdict(1, "shell", json!({ "command": "ls", "environment": { "A": "1", "B": "" } }), Labels::NONE, 0),
+        verdict(
+            1,
+            "shell",
+            json!({ "command": "ls", "environment": { "A": "1", "B": "" } }),
+            Labels::NONE,
+            0,
+        ),
     ];
     others.retain(|other| other.digest == first.digest);
     assert!(others.is_empty(), "{others:#?}");

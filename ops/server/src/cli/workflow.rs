@@ -2,8 +2,8 @@
 
 mod check;
 mod graph;
-mod report;
-mod source;
+pub(in crate::cli) mod report;
+pub(in crate::cli) mod source;
 mod test;
 
 use std::process::ExitCode;

@@ -54,7 +54,10 @@ fn what_is_denied_is_recorded_and_never_pending() {
     assert_eq!((error.status, error.instance.as_deref()), (403, Some("/do/0/a")));
     assert!(error.detail.as_ref().unwrap().contains("OC-POL-002"), "{error:?}");
     let verdict = verdicts(&bench).remove(0).expect("it is recorded");
-    assert_eq!((verdict.action, verdict.rule.as_deref(), verdict.version), (Action::Deny, Some("no shell"), 1));
+    assert_eq!(
+        (verdict.action, verdict.rule.as_deref(), verdict.version),
+        (Action::Deny, Some("no shell"), 1)
+    );
 }
 
 #[test]
@@ -129,7 +132,8 @@ fn the_same_question_is_asked_at_each_attempt_and_another_for_other_arguments() 
         bench.now = bench.now.plus_millis(5);
         bench.answer(task, Err(broken()));
         bench.step(Stimulus::None);
-        let asked: Vec<_> = verdicts(&bench).into_iter().map(|verdict| verdict.unwrap().ask.unwrap()).collect();
+        let asked: Vec<_> =
+            verdicts(&bench).into_iter().map(|verdict| verdict.unwrap().ask.unwrap()).collect();
         assert_eq!(asked.len(), 2, "{:#?}", bench.history);
         (asked[0].clone(), asked[1].clone())
     };
@@ -159,7 +163,8 @@ fn outcomes_label_a_run_and_nothing_takes_a_label_away() {
     let event = Arc::new(json!({ "type": "e" }));
     bench.step(Stimulus::Event { position: Position(9), event, tasks: vec![TaskId(3)] });
     assert_eq!(labels(&bench), "untrusted web tool_output message");
-    let recorded: Vec<_> = verdicts(&bench).into_iter().map(|verdict| verdict.unwrap().labels.len()).collect();
+    let recorded: Vec<_> =
+        verdicts(&bench).into_iter().map(|verdict| verdict.unwrap().labels.len()).collect();
     assert_eq!(recorded, [0, 2, 4], "each decision has what had reached the run by then");
     // Every prefix of the history has no more labels than the whole of it.
     let mut state = State::default();
@@ -174,10 +179,13 @@ fn outcomes_label_a_run_and_nothing_takes_a_label_away() {
 #[test]
 fn an_error_labels_as_a_result_does_and_a_denial_does_not() {
     let failing = |rules: Value| {
-        let mut bench = guarded(rules, json!([{ "t": {
+        let mut bench = guarded(
+            rules,
+            json!([{ "t": {
             "try": [{ "a": http("http://x.test/") }],
             "catch": { "do": [{ "b": shell("after") }] },
-        } }]));
+        } }]),
+        );
         if let Some((task, _)) = bench.effects().into_iter().find(|(_, r)| matches!(r, Request::Http(_))) {
             bench.answer(task, Err(broken()));
         }
@@ -214,10 +222,14 @@ fn a_child_hands_its_labels_to_its_parent_and_gets_those_of_its_parent() {
 
 #[test]
 fn a_document_that_lists_secrets_counts_as_holding_them() {
-    let mut bench = Bench::of(json!({ "use": { "secrets": ["key"] }, "do": [{ "a": shell("x") }] }), json!({}));
-    bench.policies = bench.policies.with(policy(1, json!([
-        { "name": "no", "tools": ["shell"], "labels": { "all": ["secret"] }, "action": "deny" }
-    ])));
+    let mut bench =
+        Bench::of(json!({ "use": { "secrets": ["key"] }, "do": [{ "a": shell("x") }] }), json!({}));
+    bench.policies = bench.policies.with(policy(
+        1,
+        json!([
+            { "name": "no", "tools": ["shell"], "labels": { "all": ["secret"] }, "action": "deny" }
+        ]),
+    ));
     bench.step(Stimulus::None);
     assert_eq!(bench.error().status, 403);
 }

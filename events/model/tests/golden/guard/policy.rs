@@ -6,8 +6,8 @@ use openclaw_model::{
         PolicyEvent, RunEvent,
         policy::{Action, PolicyChanged, PolicyRemoved, Verdict},
         run::{
-            CommandRequest, DataLabelled, EffectClass, EffectJudged, EffectPermitted, Intent, ParentClose, Request,
-            RunRequest, RunStarted, TaskKind, TaskStarted, Work, WorkflowRef,
+            CommandRequest, DataLabelled, EffectClass, EffectJudged, EffectPermitted, Intent, ParentClose,
+            Request, RunRequest, RunStarted, TaskKind, TaskStarted, Work, WorkflowRef,
         },
     },
 };

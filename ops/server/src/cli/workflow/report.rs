@@ -8,7 +8,7 @@ use super::source::Source;
 const WIDTH: usize = 100;
 
 /// A problem with the line it is in and a caret below the place.
-pub(super) fn tell(source: &Source, problem: &Problem) -> String {
+pub(in crate::cli) fn tell(source: &Source, problem: &Problem) -> String {
     let severity = match problem.severity() {
         Severity::Error => "error",
         Severity::Warning => "warning",

@@ -27,15 +27,15 @@ impl Beside {
 }
 
 /// A file's text and what it is called.
-pub(super) struct Source {
-    pub(super) name: String,
-    pub(super) text: String,
+pub(in crate::cli) struct Source {
+    pub(in crate::cli) name: String,
+    pub(in crate::cli) text: String,
 }
 
 impl Source {
     /// Reads a file; `-` is standard input. Of a file that is longer than a document may be only so much is read that
     /// this can be seen.
-    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
+    pub(in crate::cli) fn read(path: &Path) -> anyhow::Result<Self> {
         let (name, reader): (String, Box<dyn Read>) = if path == Path::new("-") {
             ("standard input".into(), Box::new(io::stdin().lock()))
         } else {
