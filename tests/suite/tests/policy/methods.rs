@@ -114,7 +114,7 @@ async fn decisions_and_policies_can_be_read() {
     let shown = server.query(query, json!({ "at": run["position"] })).await;
     assert_eq!(
         shown["policies"]["nodes"],
-        json!([{ "namespace": "suite", "version": "1", "removedAt": null }]),
+        json!([{ "namespace": "suite", "version": 1, "removedAt": null }]),
         "{set}"
     );
     let decision = &shown["decisions"]["nodes"][0];
