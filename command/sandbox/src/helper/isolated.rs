@@ -42,9 +42,10 @@ const DEADLY: [i32; 23] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
 pub(super) fn run(request: &Request) -> Result<Report, Report> {
     let header = &request.header;
     std::env::set_current_dir("/").map_err(unavailable("cannot leave the working directory"))?;
-    let source = workspace::hand_over(&header.workspace, header.sandbox_id)?;
+    // Before the workspace is handed over: that may hide the directory in which the socket is.
     let mut forwarder = Forwarder::open(header.egress.as_deref(), header.sandbox_id)
         .map_err(|error| Report::Refused(format!("the way out cannot be used: {error}")))?;
+    let source = workspace::hand_over(&header.workspace, header.sandbox_id)?;
     let group = Membership::open(header.group.as_ref()).map_err(unavailable("cannot use a control group"))?;
     let own = own_program().map_err(unavailable("cannot open the own program"))?;
     if !header.without.contains(&Layer::User) {
