@@ -1,6 +1,6 @@
 //! What happens in a namespace is heard there and nowhere else.
 
-use openclaw_suite::{Counting, Server, eventually};
+use openclaw_suite::{Server, counting::Counting, eventually};
 use serde_json::{Value, json};
 
 use crate::world::{let_in, workflow};
