@@ -36,7 +36,7 @@ fn what_no_server_could_allow_is_refused_where_it_stands() {
         (json!(["api.example.com"]), format!("{place}/0")),
         (json!(["a:1", "api.example.com:0"]), format!("{place}/1")),
         (json!([":443"]), format!("{place}/0")),
-        (json!([{ "host": "a" }]), format!("{place}/0/port")),
+        (json!([{ "host": "a" }]), format!("{place}/0")),
         (json!([{ "host": "a", "port": 70000 }]), format!("{place}/0")),
         (json!([{ "host": "a", "port": true }]), format!("{place}/0/port")),
         (json!([{ "host": "a", "port": 1, "token": "x" }]), format!("{place}/0/token")),

@@ -58,7 +58,9 @@ impl Network {
             permits,
         };
         let proxy = self.proxies.start(grant);
-        proxy.map_err(|problem| error::runtime(format!("the proxy of the process cannot be started: {problem}")))
+        proxy.map_err(|problem| {
+            error::runtime(format!("the proxy of the process cannot be started: {problem}"))
+        })
     }
 
     fn permit(&self, caller: &Caller, asked: &NetworkRequest) -> Result<Permit, WorkflowError> {

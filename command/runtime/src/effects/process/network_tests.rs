@@ -50,7 +50,8 @@ fn asking(network: &[(&str, Option<&str>)]) -> ProcessRequest {
 
 fn effects(directory: &Path, level: Level, sandbox: Arc<Watching>) -> ProcessEffects {
     let gate = Gate::new(Rules::default(), Arc::new(NoRecorder));
-    let proxies = Proxies::new(&directory.join("egress"), gate, Arc::new(NoSecrets), Limits::default(), 1).unwrap();
+    let proxies =
+        Proxies::new(&directory.join("egress"), gate, Arc::new(NoSecrets), Limits::default(), 1).unwrap();
     let injection = Injection::new("api/key", "authorization", "Bearer {}", true).unwrap();
     let injections = vec![("api.example.com:443".parse().unwrap(), injection)];
     let network = ["*.example.com:443", "other.test:*"].map(|text| text.parse().unwrap()).to_vec();
@@ -103,7 +104,9 @@ async fn a_process_that_asks_for_nothing_gets_nothing_of_what_the_server_allows(
 
 #[tokio::test]
 async fn what_the_server_does_not_list_is_not_run() {
-    for destination in ["evil.test:443", "example.com:443", "api.example.com:80", "*.com:443", "*:443", "other.test.evil:1"] {
+    for destination in
+        ["evil.test:443", "example.com:443", "api.example.com:80", "*.com:443", "*:443", "other.test.evil:1"]
+    {
         let (outcome, jobs) = perform(Level::Relaxed, &asking(&[(destination, None)]), &[]).await;
         let (status, detail) = refused(outcome);
         assert!(status == 403 && detail.contains("OC-SBX-005") && detail.contains(destination), "{detail}");

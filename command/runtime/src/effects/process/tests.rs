@@ -114,8 +114,12 @@ async fn the_job_is_confined_to_the_runs_own_private_workspace() {
     let directory = tempfile::tempdir().unwrap();
     let sandbox = Arc::new(Open::default());
     let effects = effects(sandbox.clone(), directory.path());
-    effects.perform(run_id(), &shell("echo x > kept"), &Caller::default(), CancellationToken::new()).await.unwrap();
-    let kept = effects.perform(run_id(), &shell("cat kept"), &Caller::default(), CancellationToken::new()).await;
+    effects
+        .perform(run_id(), &shell("echo x > kept"), &Caller::default(), CancellationToken::new())
+        .await
+        .unwrap();
+    let kept =
+        effects.perform(run_id(), &shell("cat kept"), &Caller::default(), CancellationToken::new()).await;
     assert_eq!(kept, Ok(json!("x\n")), "tasks of a run share it");
 
     let job = sandbox.jobs.lock().unwrap()[0].clone();
