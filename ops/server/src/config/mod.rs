@@ -265,9 +265,25 @@ fn explain(error: &figment::Error) -> String {
             Some(source) => format!(" (in {source})"),
             None => format!(" (from {})", metadata.name),
         });
-        lines.push(format!("{place}{}{source}", one.kind));
+        lines.push(format!("{place}{}{source}", brief(&one.kind.to_string())));
     }
     lines.join("; ")
+}
+
+/// What a library says about a value, without the lines of the file that it shows: they may be long, and they may hold
+/// what nobody else is to read.
+fn brief(said: &str) -> String {
+    const LONGEST: usize = 400;
+    let shows = |line: &str| {
+        line.split_once('|').is_some_and(|(before, _)| before.trim().bytes().all(|b| b.is_ascii_digit()))
+    };
+    let kept: Vec<&str> =
+        said.lines().map(str::trim).filter(|line| !line.is_empty() && !shows(line)).collect();
+    let kept = kept.join(": ");
+    if kept.chars().count() <= LONGEST {
+        return kept;
+    }
+    kept.chars().take(LONGEST).chain("...".chars()).collect()
 }
 
 #[cfg(test)]
