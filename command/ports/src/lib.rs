@@ -11,5 +11,5 @@ pub use clock::{Clock, Ids};
 pub use effects::{Beginning, EffectOutcome, Effects, Inquiring, Performing, Permitting};
 pub use sandbox::Sandbox;
 pub use secrets::Secrets;
-pub use vault::Vault;
 pub use signing::SigningKeys;
+pub use vault::Vault;

@@ -7,7 +7,9 @@ use std::{
 
 use openclaw_model::{
     Digest,
-    event::run::{EffectClass, Flow, HttpOutput, ParentClose, ProcessReturn, SandboxRequest, ScriptLanguage, TaskKind},
+    event::run::{
+        EffectClass, Flow, HttpOutput, ParentClose, ProcessReturn, SandboxRequest, ScriptLanguage, TaskKind,
+    },
 };
 use serde_json::Value;
 

@@ -23,20 +23,8 @@ const LIMITS: [&str; 8] = [
 ];
 
 const KNOWN: [&str; 14] = [
-    "level",
-    "readable",
-    "writable",
-    "network",
-    "secrets",
-    "wall",
-    LIMITS[0],
-    LIMITS[1],
-    LIMITS[2],
-    LIMITS[3],
-    LIMITS[4],
-    LIMITS[5],
-    LIMITS[6],
-    LIMITS[7],
+    "level", "readable", "writable", "network", "secrets", "wall", LIMITS[0], LIMITS[1], LIMITS[2],
+    LIMITS[3], LIMITS[4], LIMITS[5], LIMITS[6], LIMITS[7],
 ];
 
 /// Reads it; none if the task asks for nothing.
@@ -149,7 +137,8 @@ fn destination<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<NetworkRe
     let fields = reader.object(node, &["host", "port", "credential"])?;
     let host = reader.required(&fields, "host").and_then(|node| reader.text(&node).map(str::to_owned));
     let port = reader.required(&fields, "port").and_then(|node| port(reader, &node));
-    let credential = reader.optional(fields.get("credential"), |reader, node| reader.text(node).map(str::to_owned));
+    let credential =
+        reader.optional(fields.get("credential"), |reader, node| reader.text(node).map(str::to_owned));
     let host = host?;
     let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host };
     checked(reader, node, format!("{host}:{}", port?), credential?)
@@ -178,7 +167,8 @@ fn checked<'d>(
     if port.is_some_and(|port| port == "*" || port.parse::<u16>().is_ok_and(|port| port > 0)) {
         return Some(NetworkRequest { destination, credential });
     }
-    let message = format!("`{}` is no destination: write HOST:PORT, with `*` for every port", excerpt(&destination));
+    let message =
+        format!("`{}` is no destination: write HOST:PORT, with `*` for every port", excerpt(&destination));
     reader.report(code::BAD_VALUE, &node.path, message);
     None
 }

@@ -148,7 +148,10 @@ impl Drive<'_> {
             self.ids.set(self.ids.get() + 1);
             Uuid::from_u64_pair(u64::MAX, self.ids.get())
         };
-        let secrets = |name: &str| self.scenario.secrets.get(name).cloned();
+        let secrets = |name: &str| {
+            let secret = self.scenario.secrets.get(name).cloned();
+            secret.ok_or_else(|| format!("OC-SEC-001: the scenario has no secret {name}"))
+        };
         let around = Surroundings {
             run: RunId(Uuid::nil()),
             now: self.now,

@@ -30,16 +30,19 @@ pub(super) fn of(event: &RunEvent) -> usize {
 fn work(work: &Work) -> usize {
     match work {
         Work::Loop { items } => items.iter().map(value).sum(),
-        Work::Effect(intent) => asked(intent) + match &intent.request {
-            Request::Http(request) => request.body.as_ref().map_or(0, value),
-            Request::Process(request) => request.stdin.as_ref().map_or(0, String::len),
-            Request::Run(request) => value(&request.input),
-            Request::Command(request) => value(&request.params),
-            Request::Approval(request) => value(&request.details) + value(&request.subject),
-            Request::Grpc(request) => value(&request.arguments),
-            Request::OpenApi(request) => request.parameters.values().map(value).sum(),
-            Request::Container(request) => request.stdin.as_ref().map_or(0, String::len),
-        },
+        Work::Effect(intent) => {
+            asked(intent)
+                + match &intent.request {
+                    Request::Http(request) => request.body.as_ref().map_or(0, value),
+                    Request::Process(request) => request.stdin.as_ref().map_or(0, String::len),
+                    Request::Run(request) => value(&request.input),
+                    Request::Command(request) => value(&request.params),
+                    Request::Approval(request) => value(&request.details) + value(&request.subject),
+                    Request::Grpc(request) => value(&request.arguments),
+                    Request::OpenApi(request) => request.parameters.values().map(value).sum(),
+                    Request::Container(request) => request.stdin.as_ref().map_or(0, String::len),
+                }
+        }
         Work::Steps | Work::Branches { .. } | Work::Timer { .. } | Work::Listen { .. } => 0,
     }
 }

@@ -9,6 +9,7 @@ mod outside;
 mod people;
 mod refused;
 mod reuse;
+mod sandbox;
 mod specification;
 
 use openclaw_workflow::definition::{self, Definition, Problem};

@@ -9,6 +9,7 @@ mod other;
 mod outside;
 mod people;
 mod run;
+mod sandbox;
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -28,6 +29,7 @@ fn folder() -> PathBuf {
 fn samples() -> Vec<(&'static str, Event)> {
     [
         run::samples(),
+        sandbox::samples(),
         control::samples(),
         other::samples(),
         people::samples(),

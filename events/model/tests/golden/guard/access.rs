@@ -13,7 +13,8 @@ pub(crate) fn types() -> Vec<&'static str> {
 pub(crate) fn samples() -> Vec<(&'static str, Event)> {
     let at = Timestamp::from_micros(1_794_000_000_123_456);
     let address = || Some("192.0.2.7".to_owned());
-    let grants = |scopes: &[&str]| Grants(scopes.iter().map(|scope| scope.parse().expect("a scope")).collect());
+    let grants =
+        |scopes: &[&str]| Grants(scopes.iter().map(|scope| scope.parse().expect("a scope")).collect());
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let password = "$argon2id$v=19$m=19456,t=2,p=1$AAECAwQFBgcICQoLDA0ODw$\
         Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA"

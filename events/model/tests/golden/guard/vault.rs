@@ -24,10 +24,8 @@ pub(crate) fn samples() -> Vec<(&'static str, Event)> {
         epoch,
         manifest: Digest([u8::try_from(epoch).unwrap_or_default(); 32]),
     };
-    let refused = VaultRefused {
-        code: "OC-VLT-002".into(),
-        reason: "the passphrase does not open the vault".into(),
-    };
+    let refused =
+        VaultRefused { code: "OC-VLT-002".into(), reason: "the passphrase does not open the vault".into() };
     [
         VaultEvent::Created(saved(1)),
         VaultEvent::Saved(saved(2)),
