@@ -150,7 +150,7 @@ fn for_people(line: &str) -> anyhow::Result<String> {
     let summary = if summary.is_empty() { summary } else { format!(": {summary}") };
     Ok(format!(
         "{:>8}  {}  {}  {}  {}{summary}  [{}{cause}]",
-        entry["position"],
+        entry["position"].to_string(),
         text("at"),
         text("actor"),
         text("type"),
