@@ -25,7 +25,7 @@ impl<L: EventLog> Service<L> {
         let accepted = match self.recall(&context).await? {
             Some(first) => first,
             None => {
-                let by = self.decider(&context, params.by)?;
+                let by = self.decider(&context, &stream, params.by).await?;
                 let state = approvals::fold(&*self.log, params.approval_id).await.map_err(answer::refused)?;
                 // If something else is asked by the time that the decision is recorded, it is refused for its digest,
                 // which covers the schema. So what is checked here is what counts.

@@ -17,9 +17,10 @@ const GENERATIONS: usize = 64;
 impl<L: EventLog> Service<L> {
     /// Who decides: a person who logged in as themself; a token as itself, or as whom it names if it may vouch for
     /// people.
-    pub(super) fn decider(
+    pub(super) async fn decider(
         &self,
         context: &CallContext,
+        stream: &StreamId,
         by: Option<approval::Person>,
     ) -> Result<Person, Error> {
         let caller = &context.caller;
@@ -34,8 +35,12 @@ impl<L: EventLog> Service<L> {
         if given.name == own.name && given.roles.iter().all(|role| own.roles.contains(role)) {
             return Ok(own);
         }
-        // Somebody who logged in speaks for nobody else, whatever they may do.
-        if caller.person.is_none() && caller.grants.allow_somewhere(Need::Vouch) {
+        // Somebody who logged in speaks for nobody else, whatever they may do; a token only where it may vouch.
+        let vouching = CallContext { need: Need::Vouch, ..context.clone() };
+        if caller.person.is_none()
+            && caller.grants.allow_somewhere(Need::Vouch)
+            && self.reaches(&vouching, stream).await?
+        {
             return Ok(given);
         }
         self.denied(caller, "approval.decide", Need::Vouch);

@@ -43,6 +43,9 @@ async fn people_decide_as_themselves_and_programs_for_others_only_if_they_may() 
     assert_eq!((code(&refused), &refused["data"]["needs"]), ("OC-ACC-001", &json!("vouch")), "as nobody else");
     let refused = program.call("approval.decide", &request, None).await.unwrap().unwrap_err();
     assert_eq!(code(&refused), "OC-ACC-001", "a program that may not vouch");
+    let elsewhere = issue(&server, "elsewhere", &["command:*", "vouch@team-a"]).await;
+    let refused = elsewhere.call("approval.decide", &request, None).await.unwrap().unwrap_err();
+    assert_eq!(code(&refused), "OC-ACC-001", "it may vouch in another namespace only");
     request.as_object_mut().unwrap().remove("by");
     let refused = program.call("approval.decide", &request, None).await.unwrap().unwrap_err();
     assert_eq!(code(&refused), "OC-APR-005", "as itself it is not asked");
