@@ -92,18 +92,25 @@ fn rights(methods: &BTreeMap<&'static str, Need>) -> Vec<(String, Grants)> {
 
 /// Whether somebody with `right` may do what asks for `need`, said anew, so that the code is not its own measure.
 fn expected(right: &str, need: Need) -> bool {
+    if let Some((role, _)) = right.split_once(" in ") {
+        return match need {
+            Need::Nothing => true,
+            _ if role == "admin" => true,
+            Need::Query => true,
+            Need::Command(_) | Need::Operate => role == "operator",
+            Need::Audit => role == "auditor",
+            Need::Admin | Need::Vouch => false,
+        };
+    }
     let right = right.split('@').next().unwrap_or_default();
-    let role = right.split(' ').next().unwrap_or_default();
-    match (need, role) {
-        (Need::Nothing, _) | (_, "*" | "admin") if !matches!((need, right), (Need::Command(_), "admin")) => {
-            true
-        }
-        (Need::Command(_), "command:*" | "operator") => true,
-        (Need::Command(method), _) => right.strip_prefix("command:").is_some_and(|given| {
+    match need {
+        Need::Nothing => true,
+        _ if right == "*" => true,
+        Need::Command(_) if right == "command:*" => true,
+        Need::Command(method) => right.strip_prefix("command:").is_some_and(|given| {
             given == method || method.split_once('.').is_some_and(|(family, _)| given == family)
         }),
-        (Need::Audit, "audit" | "auditor") | (Need::Operate, "operate" | "operator") => true,
-        _ => false,
+        other => right == other.to_string(),
     }
 }
 
