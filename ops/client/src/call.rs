@@ -184,7 +184,8 @@ impl Download {
     /// [`Error::Transport`] when it was broken off before its end.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
         let piece = self.response.chunk().await;
-        let piece = piece.map_err(|error| Error::Transport { url: self.url.clone(), source: error.into() })?;
+        let piece =
+            piece.map_err(|error| Error::Transport { url: self.url.clone(), source: error.into() })?;
         Ok(piece.map(Vec::from))
     }
 }

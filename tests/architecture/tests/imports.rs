@@ -38,13 +38,8 @@ const MAY: &[(&str, &[&str])] = &[
 ];
 
 /// These compose or test the house and may depend on all of it.
-const ANY: &[&str] = &[
-    "openclaw-server",
-    "openclaw-suite",
-    "openclaw-bench",
-    "openclaw-fuzz",
-    "openclaw-architecture-tests",
-];
+const ANY: &[&str] =
+    &["openclaw-server", "openclaw-suite", "openclaw-bench", "openclaw-fuzz", "openclaw-architecture-tests"];
 
 /// Cores decide; they have no business with the world.
 const PURE: &[&str] = &["openclaw-model", "openclaw-core", "openclaw-workflow"];

@@ -330,11 +330,7 @@ impl State {
             Work::Effect(intent) => {
                 // What people are asked about first has not been dispatched.
                 let asks = intent.verdict.as_ref().is_some_and(|verdict| verdict.action == Action::Ask);
-                Phase::Effect {
-                    intent: Arc::new(intent.clone()),
-                    dispatch: u32::from(!asks),
-                    unknown: false,
-                }
+                Phase::Effect { intent: Arc::new(intent.clone()), dispatch: u32::from(!asks), unknown: false }
             }
         };
         let task = Task {

@@ -137,7 +137,11 @@ pub(super) async fn read(
                 let error = Error::InvalidRequest(InvalidRequest::BatchTooLarge(BATCH));
                 return Err((StatusCode::PAYLOAD_TOO_LARGE, error));
             }
-            Ok(Events { texts: events.iter().map(|event| event.get().to_owned()).collect(), many: true, namespace: None })
+            Ok(Events {
+                texts: events.iter().map(|event| event.get().to_owned()).collect(),
+                many: true,
+                namespace: None,
+            })
         }
     }
 }

@@ -85,7 +85,13 @@ fn a_task_without_it_asks_for_nothing() {
 #[test]
 fn a_value_of_the_wrong_type_is_refused_where_it_stands() {
     let limits = [
-        "cpuSeconds", "memoryBytes", "processes", "fileBytes", "openFiles", "outputBytes", "workspaceBytes",
+        "cpuSeconds",
+        "memoryBytes",
+        "processes",
+        "fileBytes",
+        "openFiles",
+        "outputBytes",
+        "workspaceBytes",
         "workspaceFiles",
     ];
     for limit in limits {

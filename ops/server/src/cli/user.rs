@@ -147,7 +147,8 @@ fn password() -> anyhow::Result<Zeroizing<String>> {
         io::stdin().take(8 << 10).read_to_string(&mut text).context("standard input cannot be read")?;
         return Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()));
     }
-    let ask = |prompt: &str| rpassword::prompt_password(prompt).map(Zeroizing::new).context("there is no terminal");
+    let ask =
+        |prompt: &str| rpassword::prompt_password(prompt).map(Zeroizing::new).context("there is no terminal");
     let password = ask("New password: ")?;
     anyhow::ensure!(ask("Again: ")? == password, "the two are not the same");
     Ok(password)

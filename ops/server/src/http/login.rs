@@ -75,9 +75,7 @@ pub(super) async fn log_out(
 ) -> Response {
     let Some(access) = shell.gate.access() else { return answer::not_found().await };
     match access.log_out(&proof).await {
-        Ok(()) => {
-            with_cookie(StatusCode::NO_CONTENT.into_response(), cookie::none(&headers))
-        }
+        Ok(()) => with_cookie(StatusCode::NO_CONTENT.into_response(), cookie::none(&headers)),
         Err(refused) => unavailable(&refused),
     }
 }

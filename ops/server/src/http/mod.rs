@@ -27,7 +27,10 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use axum::{Router, middleware, routing::{get, post}};
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 pub(crate) use admission::Names;

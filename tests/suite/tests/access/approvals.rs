@@ -7,7 +7,8 @@ async fn asked(server: &Server, run: &str) -> Value {
     openclaw_suite::eventually("the question", async || {
         let data = server.client().graphql(QUERY, json!({ "run": run })).await.ok()?;
         let node = data["approvals"]["nodes"][0].clone();
-        (!node.is_null()).then(|| json!({ "approvalId": node["id"], "digest": node["digest"], "choice": "approve" }))
+        (!node.is_null())
+            .then(|| json!({ "approvalId": node["id"], "digest": node["digest"], "choice": "approve" }))
     })
     .await
 }
@@ -40,7 +41,11 @@ async fn people_decide_as_themselves_and_programs_for_others_only_if_they_may() 
     let (run, mut request) = start(json!({ "roles": ["operator"] })).await;
     request["by"] = json!({ "name": "bob", "roles": ["operator"] });
     let refused = call_with(&server, &ada, "approval.decide", request.clone()).await.unwrap_err();
-    assert_eq!((code(&refused), &refused["data"]["needs"]), ("OC-ACC-001", &json!("vouch")), "as nobody else");
+    assert_eq!(
+        (code(&refused), &refused["data"]["needs"]),
+        ("OC-ACC-001", &json!("vouch")),
+        "as nobody else"
+    );
     let refused = program.call("approval.decide", &request, None).await.unwrap().unwrap_err();
     assert_eq!(code(&refused), "OC-ACC-001", "a program that may not vouch");
     let elsewhere = issue(&server, "elsewhere", &["command:*", "vouch@team-a"]).await;

@@ -48,7 +48,8 @@ fn page(server: &Server, method: Method, path: &str, cookie: &str) -> RequestBui
 
 async fn log_in(server: &Server, user: &str, password: &str) -> Response {
     let body = json!({ "user": user, "password": password });
-    let request = server.caller().anonymous(Method::POST, "/login").header("content-type", "application/json");
+    let request =
+        server.caller().anonymous(Method::POST, "/login").header("content-type", "application/json");
     request.body(body.to_string()).send().await.unwrap()
 }
 

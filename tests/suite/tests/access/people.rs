@@ -33,7 +33,8 @@ async fn a_session_is_a_cookie_that_only_the_servers_own_page_can_use() {
         (vec![mark, json, ("origin", own.as_str()), ("sec-fetch-site", "same-site")], 403),
         (vec![mark, ("content-type", "text/plain"), ("origin", own.as_str())], 415),
     ] {
-        let mut request = server.caller().anonymous(Method::POST, "/rpc").header("cookie", &cookie).body(body);
+        let mut request =
+            server.caller().anonymous(Method::POST, "/rpc").header("cookie", &cookie).body(body);
         for (name, value) in &headers {
             request = request.header(*name, *value);
         }
@@ -44,7 +45,11 @@ async fn a_session_is_a_cookie_that_only_the_servers_own_page_can_use() {
         let evil = with("https://evil.example");
         let evil: Vec<(&str, &str)> = evil.iter().map(|(name, value)| (*name, value.as_str())).collect();
         assert_eq!(socket(&server, path, &evil).await.err(), Some(403), "{path}");
-        assert_eq!(socket(&server, path, &[("cookie", &cookie)]).await.err(), Some(403), "{path}: from nowhere");
+        assert_eq!(
+            socket(&server, path, &[("cookie", &cookie)]).await.err(),
+            Some(403),
+            "{path}: from nowhere"
+        );
         let mut open = socket(&server, path, &[("cookie", &cookie), ("origin", &own)]).await.unwrap();
         if path == "/graphql/ws" {
             assert_eq!(introduce(&mut open, None).await, None);
@@ -67,7 +72,9 @@ async fn a_session_is_a_cookie_that_only_the_servers_own_page_can_use() {
     let actors: Vec<&str> = history
         .0
         .iter()
-        .filter(|entry| ["session.started", "user.logged_in", "user.logged_out"].contains(&entry.r#type.as_str()))
+        .filter(|entry| {
+            ["session.started", "user.logged_in", "user.logged_out"].contains(&entry.r#type.as_str())
+        })
         .map(|entry| entry.actor.as_str())
         .collect();
     assert_eq!(actors, ["user:ada"; 3]);
@@ -88,7 +95,8 @@ async fn guessing_a_password_is_slowed_and_recorded_and_nothing_is_told_before_o
         (r#"{"user":"ada","password":"x"}"#, "text/plain", 415),
         (r#"{"user":"ada","password":"x","role":"admin"}"#, "application/json", 400),
     ] {
-        let request = server.caller().anonymous(Method::POST, "/login").header("content-type", kind).body(body);
+        let request =
+            server.caller().anonymous(Method::POST, "/login").header("content-type", kind).body(body);
         assert_eq!(request.send().await.unwrap().status(), status, "{body}");
     }
     let foreign = server
@@ -104,7 +112,10 @@ async fn guessing_a_password_is_slowed_and_recorded_and_nothing_is_told_before_o
         assert_eq!(log_in(&server, "ada", "wrong wrong wrong").await.status(), 401);
         unknown.push(log_in(&server, "nobody", "wrong wrong wrong").await.text().await.unwrap());
     }
-    assert!(unknown.iter().all(|text| text.contains("OC-USR-005")), "a name that there is not is no other answer");
+    assert!(
+        unknown.iter().all(|text| text.contains("OC-USR-005")),
+        "a name that there is not is no other answer"
+    );
     let late = log_in(&server, "ada", PASSWORD).await;
     assert_eq!(late.status(), 429);
     let wait: u64 = late.headers()["retry-after"].to_str().unwrap().parse().unwrap();
@@ -115,7 +126,8 @@ async fn guessing_a_password_is_slowed_and_recorded_and_nothing_is_told_before_o
     let history = server.terminate().await;
     assert!(history.0.iter().any(|entry| entry.r#type == "audit.login_failed"));
     assert!(!said.contains(PASSWORD));
-    let found = std::process::Command::new("grep").args(["-rlaF", PASSWORD]).arg(data.path()).output().unwrap();
+    let found =
+        std::process::Command::new("grep").args(["-rlaF", PASSWORD]).arg(data.path()).output().unwrap();
     assert!(found.stdout.is_empty(), "the password is in {}", String::from_utf8_lossy(&found.stdout));
 }
 
@@ -148,7 +160,10 @@ async fn the_first_admin_is_added_at_the_terminal_and_never_by_an_argument() {
     let weak = server.cli(&["user", "add", "ada", "--role", "admin"], Some("short\n")).await;
     assert!(weak.code == Some(4) && weak.stderr.contains("OC-USR-004"), "{weak:?}");
     let line = format!("{PASSWORD}\n");
-    server.cli(&["user", "add", "ada", "--role", "admin", "--group", "finance"], Some(&line)).await.succeeded();
+    server
+        .cli(&["user", "add", "ada", "--role", "admin", "--group", "finance"], Some(&line))
+        .await
+        .succeeded();
     let given = server.cli(&["user", "add", "eve", "--role", "admin", "--password", PASSWORD], None).await;
     assert_eq!(given.code, Some(2), "there is no such argument");
     let ada = cookie(&server, "ada").await;

@@ -24,8 +24,11 @@ async fn a_token_does_what_its_scopes_say_and_what_it_says_of_itself_counts_for_
         .header("content-type", "application/json")
         .header("x-openclaw-scopes", "*")
         .header("x-forwarded-user", "operator")
-        .body(json!({ "jsonrpc": "2.0", "id": 1, "method": "session.create", "params": {},
-            "scopes": ["*"], "actor": "token:operator" }).to_string());
+        .body(
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "session.create", "params": {},
+            "scopes": ["*"], "actor": "token:operator" })
+            .to_string(),
+        );
     assert!(request.send().await.unwrap().text().await.unwrap().contains("OC-"));
     assert_eq!(reader.request(Method::GET, "/metrics").send().await.unwrap().status(), 403);
     let event = reader
@@ -43,7 +46,11 @@ async fn a_token_does_what_its_scopes_say_and_what_it_says_of_itself_counts_for_
     let less = admin.call("token.issue", &json!({ "name": "less", "scopes": ["query@team-a"] }), None).await;
     assert!(less.unwrap().is_ok());
     let refused = admin.call("token.revoke", &json!({ "name": "operator-2" }), None).await.unwrap();
-    assert_eq!(code(&refused.unwrap_err()), "OC-CMD-003", "what it could not have made does not exist for it");
+    assert_eq!(
+        code(&refused.unwrap_err()),
+        "OC-CMD-003",
+        "what it could not have made does not exist for it"
+    );
 
     let history = server.terminate().await;
     let denied = history.0.iter().filter(|entry| entry.r#type == "audit.denied").count();
@@ -53,14 +60,16 @@ async fn a_token_does_what_its_scopes_say_and_what_it_says_of_itself_counts_for_
 #[tokio::test]
 async fn only_the_very_token_opens_any_door_and_it_is_written_down_nowhere() {
     let data = tempfile::tempdir().unwrap();
-    let server = Server::start(data.path(), openclaw_suite::Options::default().set("limits.wrong_tokens", 0)).await;
+    let server =
+        Server::start(data.path(), openclaw_suite::Options::default().set("limits.wrong_tokens", 0)).await;
     let caller = issue(&server, "canary", &["*"]).await;
     let token = caller.token().to_owned();
     assert!(token.starts_with("oc_") && token.len() == 46);
     for wrong in ["", "oc_", &token[..45], &token[1..], &format!("{token}A"), &token.to_uppercase()] {
         let bearer = format!("Bearer {wrong}");
         for path in ["/rpc", "/graphql", "/events", "/metrics", "/session", "/logout"] {
-            let sent = server.caller().anonymous(Method::POST, path).header("authorization", &bearer).send().await;
+            let sent =
+                server.caller().anonymous(Method::POST, path).header("authorization", &bearer).send().await;
             assert_eq!(sent.unwrap().status(), 401, "{path} {wrong:?}");
         }
         let header = [("authorization", bearer.as_str())];
@@ -78,7 +87,8 @@ async fn only_the_very_token_opens_any_door_and_it_is_written_down_nowhere() {
     let history = server.terminate().await;
     assert!(!said.contains(&token[3..]));
     assert!(history.0.iter().any(|entry| entry.r#type == "audit.login_failed"));
-    let found = std::process::Command::new("grep").args(["-rlaF", &token[3..]]).arg(data.path()).output().unwrap();
+    let found =
+        std::process::Command::new("grep").args(["-rlaF", &token[3..]]).arg(data.path()).output().unwrap();
     assert!(found.stdout.is_empty(), "the token is in {}", String::from_utf8_lossy(&found.stdout));
 }
 
@@ -142,13 +152,23 @@ async fn an_expired_token_is_none_and_its_sockets_end_by_themselves() {
 async fn tokens_are_made_and_unmade_at_the_terminal() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::on(data.path()).await;
-    let made = ["token", "issue", "ci", "--scope", "query", "--scope", "command:run@a", "--expires-in", "90d"];
+    let made =
+        ["token", "issue", "ci", "--scope", "query", "--scope", "command:run@a", "--expires-in", "90d"];
     let made = server.cli(&made, None).await.succeeded();
     let token = made.stdout.trim();
     assert!(token.starts_with("oc_") && !made.stderr.contains(token), "{made:?}");
-    assert!(Caller::new(server.caller().base(), token).call("system.version", &json!([]), None).await.unwrap().is_ok());
+    assert!(
+        Caller::new(server.caller().base(), token)
+            .call("system.version", &json!([]), None)
+            .await
+            .unwrap()
+            .is_ok()
+    );
     let listed = server.cli(&["token", "list"], None).await.succeeded().stdout;
-    assert!(listed.contains("ci  [query, command:run@a]") || listed.contains("command:run@a, query"), "{listed}");
+    assert!(
+        listed.contains("ci  [query, command:run@a]") || listed.contains("command:run@a, query"),
+        "{listed}"
+    );
     assert!(!listed.contains(token));
     server.cli(&["token", "revoke", "ci", "--reason", "done"], None).await.succeeded();
     assert!(!server.cli(&["token", "list"], None).await.succeeded().stdout.contains("ci  ["));

@@ -52,13 +52,13 @@ macro_rules! valued {
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
         #[schemars(rename = $rename)]
         pub struct $name {
-            /// Namespace; the caller's own, or `default`, if not given.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            pub namespace: Option<String>,
-            /// Name in it.
+            /// Name in the namespace.
             pub name: String,
             /// The value: a text, or a JSON object as text whose fields are used by `$secrets.NAME.FIELD`. At most 64 KiB.
             pub value: Secret,
+            /// Namespace; the caller's own, or `default`, if not given.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub namespace: Option<String>,
             /// See [`IdempotencyKey`].
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub idempotency_key: Option<IdempotencyKey>,
@@ -136,11 +136,11 @@ pub struct Stored {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "CredentialDelete")]
 pub struct Delete {
+    /// Name in the namespace.
+    pub name: String,
     /// Namespace; the caller's own, or `default`, if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// Name in it.
-    pub name: String,
     /// See [`IdempotencyKey`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<IdempotencyKey>,

@@ -15,7 +15,7 @@ use crate::cli::{
 #[command(
     after_help = "Exit codes: 0 nothing is wrong, 1 there are errors, 2 wrong usage, 4 a file cannot be read"
 )]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// Policies, YAML or JSON; `-` is standard input.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,

@@ -9,7 +9,7 @@ use crate::cli::{connect::Server, output, workflow::source::Source};
 
 /// List the verdicts over recorded effects that a policy file would have changed.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The policy to try; `-` is standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,

@@ -10,7 +10,7 @@ use crate::cli::{connect::Server, output, workflow::source::Source};
 
 /// Say what would happen if an agent used a tool like this.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// A policy to try in the place of that of the agent's namespace; `-` is standard input.
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
