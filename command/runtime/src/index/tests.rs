@@ -114,7 +114,7 @@ impl Feed {
 
     async fn publish(&mut self, kind: &str) -> Vec<Wake> {
         let event = json!({ "type": kind, "id": self.position.to_string() });
-        let stream = format!("event/{}", self.position).parse().unwrap();
+        let stream = format!("event/@n/{}", self.position).parse().unwrap();
         self.commit(stream, PublishedEvent::Published(EventPublished { event })).await
     }
 
@@ -235,15 +235,16 @@ async fn runs_of_a_key_are_let_in_by_priority_then_age_as_far_as_there_is_room()
         feed.run(number, RunEvent::Started(with(priority))).await;
     }
     let now = Timestamp::from_millis(100);
-    assert_eq!(feed.open.let_in("k", now), [run(3)]);
-    assert_eq!(feed.open.let_in("k", now), []);
+    assert_eq!(feed.open.let_in("k", now), [], "the key of another namespace is another one");
+    assert_eq!(feed.open.let_in("@n/k", now), [run(3)]);
+    assert_eq!(feed.open.let_in("@n/k", now), []);
     assert!(feed.open.admits(run(3)) && !feed.open.admits(run(1)));
     feed.run(3, RunEvent::Running(RunRunning { input: Value::Null, deadline: None })).await;
     let mut feed = feed.reloaded();
-    assert_eq!(feed.open.let_in("k", now), [], "who has begun still counts after a restart");
+    assert_eq!(feed.open.let_in("@n/k", now), [], "who has begun still counts after a restart");
     let wakes = feed.run(3, completed()).await;
-    assert!(matches!(&wakes[..], [Wake::Admit(key)] if key == "k"), "{wakes:?}");
-    assert_eq!(feed.open.let_in("k", now), [run(1)]);
+    assert!(matches!(&wakes[..], [Wake::Admit(key)] if key == "@n/k"), "{wakes:?}");
+    assert_eq!(feed.open.let_in("@n/k", now), [run(1)]);
 }
 
 #[tokio::test]
@@ -269,7 +270,7 @@ async fn a_file_that_is_damaged_or_of_another_format_or_ahead_of_the_log_is_not_
     assert!(file::read(&path, Position(1)).is_some());
     assert!(file::read(&path, Position(0)).is_none(), "the log does not reach it");
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace("\"format\":3", "\"format\":1")).unwrap();
+    std::fs::write(&path, text.replace("\"format\":4", "\"format\":1")).unwrap();
     assert!(file::read(&path, Position(1)).is_none());
     std::fs::write(&path, &text[..text.len() / 2]).unwrap();
     assert!(file::read(&path, Position(1)).is_none());

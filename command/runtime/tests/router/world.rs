@@ -26,6 +26,7 @@ use openclaw_model::{
     Timestamp, Version,
     envelope::Causality,
     event::run::{HttpRequest, Intent, Program, Request, RunEvent, RunStarted, WorkflowError, WorkflowRef},
+    namespace,
 };
 use openclaw_ports::{Beginning, Clock, Effects, Ids, Inquiring, Performing};
 use openclaw_runtime::{
@@ -315,7 +316,7 @@ impl World {
     pub(crate) async fn publish(&self, kind: &str, data: Value) -> Position {
         let id = self.outside.ids.next().to_string();
         let event = json!({ "specversion": "1.0", "id": id, "source": "test", "type": kind, "data": data });
-        let stream = StreamId::new(StreamKind::Event, &id).unwrap();
+        let stream = StreamId::new(StreamKind::Event, &namespace::qualify("test", &id)).unwrap();
         self.submit(stream, published::Command::Publish { event }).await.position
     }
 
