@@ -6,6 +6,7 @@ mod control;
 mod decider;
 mod event;
 mod fork;
+mod identity;
 mod policy;
 mod reach;
 mod run;
@@ -21,20 +22,19 @@ mod workflow;
 use std::sync::Arc;
 
 use openclaw_log::EventLog;
-use openclaw_model::{Actor, CommandId, Position, StreamId, access::Need, envelope::Causality};
+use openclaw_model::{CommandId, Position, StreamId, access::Need, envelope::Causality};
 use openclaw_ports::{Ids, Vault, secrets::Secrets};
 use openclaw_workflow::expression::Evaluator;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use identity::expected;
+pub use identity::keyed_command;
+
 use crate::{
     Access, Definitions, Ends, Homes, Policies, Sequencer,
-    rpc::{
-        self, Commands,
-        context::{CallContext, ExpectedVersion},
-        methods,
-    },
-    sequencer::{Accepted, Command, Expected, Submission},
+    rpc::{self, Commands, context::CallContext, methods},
+    sequencer::{Accepted, Command, Submission},
 };
 
 /// How the read model is, for `system.health`.
@@ -165,24 +165,6 @@ impl<L: EventLog> Service<L> {
             None => CommandId(*self.ids.next().as_bytes()),
         }
     }
-}
-
-fn expected(context: &CallContext) -> Expected {
-    match context.expected {
-        ExpectedVersion::Any => Expected::Any,
-        ExpectedVersion::None => Expected::NoStream,
-        ExpectedVersion::Exact(version) => Expected::Exact(version),
-    }
-}
-
-/// The id of the command that `actor` sends under `key`: the same for a repetition.
-#[must_use]
-pub fn keyed_command(actor: &Actor, key: &str) -> CommandId {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(actor.0.as_bytes()).update(&[0]).update(key.as_bytes());
-    let mut id = [0; 16];
-    hasher.finalize_xof().fill(&mut id);
-    CommandId(id)
 }
 
 impl<L: EventLog> Commands for Service<L> {

@@ -156,10 +156,10 @@ impl OpenRuns {
             | Event::Egress(_)
             | Event::Audit(_) => {}
         }
-        if let Event::Published(PublishedEvent::Published(published)) = event {
-            if let Home::Namespace(namespace) = stream.home() {
-                self.publish(place.position, 0, &Arc::new(published.event.clone()), &namespace, None);
-            }
+        if let Event::Published(PublishedEvent::Published(published)) = event
+            && let Home::Namespace(namespace) = stream.home()
+        {
+            self.publish(place.position, 0, &Arc::new(published.event.clone()), &namespace, None);
         }
         Ok(())
     }
