@@ -63,7 +63,7 @@ fn table(report: &Report, configured: &str, reached: bool) -> String {
     let _ = write!(text, "\n{:<22}", "start, median");
     for level in &report.levels {
         let time = level.start_median_ms.map_or_else(|| "-".into(), |ms| format!("{ms:.1} ms"));
-        let _ = write!(text, "{:<14}", format!("{} {time}", level.level));
+        let _ = write!(text, "{:<22}", format!("{} {time}", level.level));
     }
     text.push_str("\n\n");
     let _ = write!(text, "{:<22}", "probe");
