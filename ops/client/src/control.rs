@@ -167,6 +167,9 @@ pub struct Decided {
 pub struct PublishEvent {
     /// The CloudEvent in its JSON form.
     pub event: Value,
+    /// The namespace to publish it in; without it the only one of the caller, or else `default`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
 }
 
 /// Answer of `event.publish`.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 #[must_use]
 pub fn workflow(name: &str, tasks: Value) -> Value {
     json!({
-        "document": { "dsl": "1.0.3", "namespace": "suite", "name": name, "version": "1.0.0" },
+        "document": { "dsl": "1.0.3", "namespace": "default", "name": name, "version": "1.0.0" },
         "do": tasks,
     })
 }

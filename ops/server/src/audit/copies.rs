@@ -34,7 +34,8 @@ pub(crate) enum Error {
 /// What somebody wants to know everything about. Exactly one of the first four is given.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
-#[group(id = "about", required = true, multiple = false, args = ["run", "session", "credential", "actor"])]
+#[group(skip)]
+#[command(group(clap::ArgGroup::new("about").required(true).args(["run", "session", "credential", "actor"])))]
 pub(crate) struct TrailOf {
     /// A run, with its child runs.
     #[arg(long, value_name = "ID")]

@@ -38,6 +38,9 @@ pub(super) struct Publish {
     /// Its data: JSON, or else text; `-` reads it from standard input.
     #[arg(long, value_name = "FILE|-", requires = "type")]
     payload: Option<PathBuf>,
+    /// Namespace whose runs and schedules hear of it; without it the only one of the caller, or else `default`.
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
     /// Print the answer as JSON.
     #[arg(long)]
     json: bool,
@@ -52,7 +55,9 @@ pub(super) async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         None => made(&publish)?,
     };
     let client = publish.server.running(&publish.server.load()?).await?;
-    let published = client.publish_event(&PublishEvent { event }, Some(&fresh_key()?)).await?;
+    let published = client
+        .publish_event(&PublishEvent { event, namespace: publish.namespace.clone() }, Some(&fresh_key()?))
+        .await?;
     if publish.json {
         output::data(&serde_json::to_string(&published)?)?;
     } else {

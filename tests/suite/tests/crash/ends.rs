@@ -40,7 +40,7 @@ async fn killed_while_cancelled(children: bool) {
     if children {
         server.rpc("workflow.register", json!({ "definition": document })).await.unwrap();
         let delegate =
-            json!({ "run": { "workflow": { "namespace": "suite", "name": "hangs", "version": "1.0.0" } } });
+            json!({ "run": { "workflow": { "namespace": "default", "name": "hangs", "version": "1.0.0" } } });
         let after = post(&counting.url("/after"));
         document = workflow("parent", json!([{ "delegate": delegate }, { "after": after }]));
     }

@@ -80,7 +80,7 @@ async fn between_the_ticks_of_a_schedule() {
         eventually("the call of a further tick", ticks).await;
         server = server.kill9_and_restart().await;
     }
-    let retire = json!({ "namespace": "suite", "name": "ticks", "version": "1.0.0" });
+    let retire = json!({ "namespace": "default", "name": "ticks", "version": "1.0.0" });
     server.rpc("workflow.retire", retire).await.unwrap();
     let ended = async |server: &Server| {
         let open = server.query("{ stats { runsByStatus { status runs } } }", json!({})).await;

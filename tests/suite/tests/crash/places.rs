@@ -190,7 +190,7 @@ async fn inside_a_child_run() {
     let child = workflow("child", json!([task("first"), task("second")]));
     server.rpc("workflow.register", json!({ "definition": child })).await.unwrap();
     let delegate =
-        json!({ "run": { "workflow": { "namespace": "suite", "name": "child", "version": "1.0.0" } } });
+        json!({ "run": { "workflow": { "namespace": "default", "name": "child", "version": "1.0.0" } } });
     let parent = workflow("parent", json!([task("before"), { "delegate": delegate }, task("after")]));
     counting.hold("/second", 1);
     let run = server.begin(parent, json!({})).await;
@@ -217,7 +217,7 @@ async fn inside_a_child_run_that_nobody_waits_for() {
         .await
         .unwrap();
     let delegate = json!({ "run": { "await": false, "workflow":
-        { "namespace": "suite", "name": "child", "version": "1.0.0" } } });
+        { "namespace": "default", "name": "child", "version": "1.0.0" } } });
     let parent = workflow("parent", json!([{ "delegate": delegate }, task("after")]));
     counting.hold("/second", 1);
     let run = server.begin(parent, json!({})).await;

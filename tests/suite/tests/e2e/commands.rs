@@ -20,11 +20,11 @@ async fn a_registered_workflow_runs_and_answers_with_its_output() {
         .register_workflow(&RegisterWorkflow { definition: greet() }, Some("reg"))
         .await
         .unwrap();
-    assert_eq!((registered.namespace.as_str(), registered.version.as_str()), ("suite", "1.0.0"));
+    assert_eq!((registered.namespace.as_str(), registered.version.as_str()), ("default", "1.0.0"));
     assert_eq!((registered.digest.len(), registered.stream_version.0), (64, 1));
 
     for named in [json!({ "version": "1.0.0" }), json!({}), json!({ "version": "latest" })] {
-        let mut reference = json!({ "namespace": "suite", "name": "greet" });
+        let mut reference = json!({ "namespace": "default", "name": "greet" });
         reference.as_object_mut().unwrap().extend(named.as_object().unwrap().clone());
         let params = json!({ "workflow": reference, "input": { "name": "Ada" }, "wait": "30s" });
         let run = server.rpc("run.start", params).await.unwrap();
@@ -37,7 +37,7 @@ async fn a_registered_workflow_runs_and_answers_with_its_output() {
     let changed = json!({ "definition": workflow("greet", json!([{ "other": { "set": { "a": 1 } } }])) });
     let refused = server.rpc("workflow.register", changed).await.unwrap_err();
     assert_eq!(refused["data"]["code"], "OC-WF-101", "a version never changes: {refused}");
-    let unknown = json!({ "workflow": { "namespace": "suite", "name": "nothing" } });
+    let unknown = json!({ "workflow": { "namespace": "default", "name": "nothing" } });
     assert_eq!(server.rpc("run.start", unknown).await.unwrap_err()["data"]["code"], "OC-CMD-003");
     server.terminate().await;
 }
@@ -49,11 +49,11 @@ async fn a_retired_version_is_not_started_and_the_latest_is_one_that_is_not() {
     for number in ["1.0.0", "1.10.0", "1.9.0"] {
         server.rpc("workflow.register", json!({ "definition": version(greet(), number) })).await.unwrap();
     }
-    let retire = json!({ "namespace": "suite", "name": "greet", "version": "1.10.0" });
+    let retire = json!({ "namespace": "default", "name": "greet", "version": "1.10.0" });
     server.rpc("workflow.retire", retire).await.unwrap();
 
     let start = |version: &str| {
-        let workflow = json!({ "namespace": "suite", "name": "greet", "version": version });
+        let workflow = json!({ "namespace": "default", "name": "greet", "version": version });
         json!({ "workflow": workflow, "input": { "name": "Ada" }, "wait": "30s" })
     };
     let refused = server.rpc("run.start", start("1.10.0")).await.unwrap_err();

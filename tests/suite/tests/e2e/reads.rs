@@ -29,7 +29,7 @@ async fn an_open_run_says_what_it_waits_for_and_why() {
     let child = workflow("child", json!([{ "sleep": wait(3_600_000) }]));
     server.rpc("workflow.register", json!({ "definition": child })).await.unwrap();
     let run_child =
-        json!({ "run": { "workflow": { "namespace": "suite", "name": "child", "version": "1.0.0" } } });
+        json!({ "run": { "workflow": { "namespace": "default", "name": "child", "version": "1.0.0" } } });
     let listen = json!({ "listen": { "to": { "one": { "with": { "type": "order.paid" } } } } });
     let ask = json!({ "call": "approval", "with": { "title": "Pay?", "choices": ["approve", "deny"] } });
     let fork = json!({ "fork": { "branches": [

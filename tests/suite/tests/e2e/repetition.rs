@@ -17,7 +17,7 @@ async fn a_repeated_key_gets_the_first_answer_even_after_a_kill() {
         ("session.create", json!({ "sessionId": "s" })),
         ("session.message", json!({ "sessionId": "s", "content": "Hello" })),
         ("session.set_state", json!({ "sessionId": "s", "key": "k", "value": 1 })),
-        ("run.start", json!({ "workflow": { "namespace": "suite", "name": "once" }, "wait": "30s" })),
+        ("run.start", json!({ "workflow": { "namespace": "default", "name": "once" }, "wait": "30s" })),
         ("session.end", json!({ "sessionId": "s" })),
     ];
     let mut first = Vec::new();

@@ -134,7 +134,7 @@ async fn a_child_run_is_waited_for_or_left_to_itself() {
     let child = workflow("child", json!([{ "double": { "set": { "n": "${ .n * 2 }" } } }]));
     server.rpc("workflow.register", json!({ "definition": child })).await.unwrap();
     let call = |input: Value, wait: bool| {
-        let child = json!({ "namespace": "suite", "name": "child", "version": "1.0.0", "input": input });
+        let child = json!({ "namespace": "default", "name": "child", "version": "1.0.0", "input": input });
         workflow("parent", json!([{ "delegate": { "run": { "workflow": child, "await": wait } } }]))
     };
     let run = server.run(call(json!({ "n": "${ .x }" }), true), json!({ "x": 21 })).await;

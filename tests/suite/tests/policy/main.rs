@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 /// Puts `rules` in force for the namespace of the suite's documents.
 async fn guard(server: &Server, rules: Value) -> Value {
-    let params = json!({ "namespace": "suite", "document": { "rules": rules } });
+    let params = json!({ "namespace": "default", "document": { "rules": rules } });
     server.rpc("policy.set", params).await.expect("the policy is right")
 }
 

@@ -20,15 +20,15 @@ async fn rules_are_in_force_when_the_answer_comes_and_setting_them_again_changes
     assert_eq!(first["streamVersion"], second["streamVersion"]);
     let run = server.run(paying(&counting.url("/x")), json!({})).await;
     assert_eq!(run["status"], "faulted", "{run}");
-    let got = server.rpc("policy.get", json!({ "namespace": "suite" })).await.unwrap();
+    let got = server.rpc("policy.get", json!({ "namespace": "default" })).await.unwrap();
     assert_eq!(got["document"], json!({ "rules": rules }));
-    server.rpc("policy.remove", json!({ "namespace": "suite" })).await.unwrap();
+    server.rpc("policy.remove", json!({ "namespace": "default" })).await.unwrap();
     let run = server.run(paying(&counting.url("/x")), json!({})).await;
     assert_eq!(run["status"], "completed", "{run}");
-    let none = server.rpc("policy.remove", json!({ "namespace": "suite" })).await.unwrap_err();
+    let none = server.rpc("policy.remove", json!({ "namespace": "default" })).await.unwrap_err();
     assert_eq!(code(&none), "OC-POL-001");
     let broken =
-        json!({ "namespace": "suite", "document": "rules:\n- name: a\n  tools: [htp]\n  action: no\n" });
+        json!({ "namespace": "default", "document": "rules:\n- name: a\n  tools: [htp]\n  action: no\n" });
     let refused = server.rpc("policy.set", broken).await.unwrap_err();
     let problems = refused["data"]["problems"].as_array().unwrap();
     assert_eq!(problems.len(), 2, "{refused}");
@@ -79,7 +79,7 @@ async fn a_replay_lists_exactly_the_verdicts_that_would_be_others() {
         { "name": "tainted", "tools": ["shell"], "labels": { "all": ["web"] }, "action": "deny" },
     ] });
     let replay = async |from: u64, limit: u64| {
-        let params = json!({ "namespace": "suite", "document": document, "from": from, "limit": limit });
+        let params = json!({ "namespace": "default", "document": document, "from": from, "limit": limit });
         server.rpc("policy.replay", params).await.unwrap()
     };
     let all = replay(1, 100).await;
@@ -114,7 +114,7 @@ async fn decisions_and_policies_can_be_read() {
     let shown = server.query(query, json!({ "at": run["position"] })).await;
     assert_eq!(
         shown["policies"]["nodes"],
-        json!([{ "namespace": "suite", "version": 1, "removedAt": null }]),
+        json!([{ "namespace": "default", "version": 1, "removedAt": null }]),
         "{set}"
     );
     let decision = &shown["decisions"]["nodes"][0];
@@ -134,9 +134,9 @@ async fn the_command_line_checks_sets_tests_and_replays() {
     let checked = server.cli(&["policy", "check", "-"], Some("rules: [{ name: a }]")).await;
     assert_eq!(checked.code, Some(1), "{checked:?}");
     assert!(checked.stdout.contains("OC-WF-011"), "{checked:?}");
-    let replayed = server.cli(&["policy", "replay", "-", "--namespace", "suite"], Some(good)).await;
+    let replayed = server.cli(&["policy", "replay", "-", "--namespace", "default"], Some(good)).await;
     assert!(replayed.stdout.contains("allow -> deny by rule \"no\""), "{replayed:?}");
-    let set = server.cli(&["policy", "set", "-", "--namespace", "suite"], Some(good)).await;
+    let set = server.cli(&["policy", "set", "-", "--namespace", "default"], Some(good)).await;
     assert!(set.stdout.contains("version 1"), "{set:?}");
     let tested = server.cli(&["policy", "test", "--agent", "suite/pay", "--tool", "http"], None).await;
     assert!(tested.stdout.starts_with("deny: rule \"no\""), "{tested:?}");

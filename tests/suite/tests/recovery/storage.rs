@@ -64,7 +64,7 @@ async fn cost(kind: &str, document: Value) -> (f64, f64) {
     let options = Options::default().set("log.reserve_bytes", 0).set("log.segment_bytes", SEGMENT);
     let server = Server::start(data.path(), options).await;
     server.rpc("workflow.register", json!({ "definition": document })).await.unwrap();
-    let workflow = json!({ "namespace": "suite", "name": document["document"]["name"] });
+    let workflow = json!({ "namespace": "default", "name": document["document"]["name"] });
     let mut clients = JoinSet::new();
     for client in 0..8 {
         let (caller, workflow) = (server.caller().clone(), workflow.clone());

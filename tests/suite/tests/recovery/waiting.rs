@@ -22,7 +22,7 @@ async fn start(caller: &Caller, name: &str, input: Value, count: usize) {
         let mine = count / CLIENTS + usize::from(client < count % CLIENTS);
         clients.spawn(async move {
             for _ in 0..mine {
-                let params = json!({ "workflow": { "namespace": "suite", "name": name }, "input": input });
+                let params = json!({ "workflow": { "namespace": "default", "name": name }, "input": input });
                 caller.call("run.start", &params, None).await.expect("an answer").expect("it is accepted");
             }
         });

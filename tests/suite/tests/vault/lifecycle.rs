@@ -36,7 +36,7 @@ async fn a_use_is_recorded_and_a_sealed_vault_gives_out_nothing() {
     );
     init(&server).await;
     let stored = set(&server, "api", "the value of api").await;
-    assert_eq!((&stored["version"], &stored["namespace"]), (&json!(1), &json!("suite")));
+    assert_eq!((&stored["version"], &stored["namespace"]), (&json!(1), &json!("default")));
     server.output(sending(&counting.url("/send")), Value::Null).await;
     assert_eq!(counting.calls_of("/send")[0].body, json!({ "token": "the value of api" }));
 
@@ -152,7 +152,7 @@ async fn a_change_that_was_written_and_not_recorded_is_recorded_when_the_vault_i
     let server = Server::on(data.path()).await;
     server.rpc("vault.unseal", json!({ "passphrase": PASSPHRASE })).await.unwrap();
     server
-        .rpc("credential.rotate", json!({ "namespace": "suite", "name": "api", "value": "second" }))
+        .rpc("credential.rotate", json!({ "namespace": "default", "name": "api", "value": "second" }))
         .await
         .unwrap();
     server.terminate().await;
@@ -166,7 +166,7 @@ async fn a_change_that_was_written_and_not_recorded_is_recorded_when_the_vault_i
     assert_eq!(rotated.len(), 1);
     assert_eq!(rotated[0]["data"]["version"], 2);
     server
-        .rpc("credential.delete", json!({ "namespace": "suite", "name": "api" }))
+        .rpc("credential.delete", json!({ "namespace": "default", "name": "api" }))
         .await
         .expect("and changes go on");
     let server = server.restart().await;

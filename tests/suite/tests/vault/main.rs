@@ -17,7 +17,7 @@ async fn init(server: &Server) -> String {
 
 async fn set(server: &Server, name: &str, value: &str) -> Value {
     // The namespace of the documents of this suite.
-    let params = json!({ "namespace": "suite", "name": name, "value": value });
+    let params = json!({ "namespace": "default", "name": name, "value": value });
     server.rpc("credential.set", params).await.expect("the vault is unsealed")
 }
 

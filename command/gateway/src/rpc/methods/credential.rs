@@ -202,11 +202,11 @@ pub struct Credential {
     pub version: u64,
     /// Tells values of this credential apart. It changes when the vault's key is rotated.
     pub fingerprint: String,
-    /// When it was put in, in microseconds since 1970.
-    #[schemars(with = "i64")]
+    /// When it was put in.
+    #[schemars(with = "String")]
     pub created: Timestamp,
-    /// When it got this value, in microseconds since 1970.
-    #[schemars(with = "i64")]
+    /// When it got this value.
+    #[schemars(with = "String")]
     pub changed: Timestamp,
 }
 

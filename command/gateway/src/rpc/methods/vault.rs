@@ -90,14 +90,14 @@ vault_call! {
 vault_call! {
     /// Sets another passphrase. Give the old one or the recovery key.
     ChangePassphrase = "vault.change_passphrase", "VaultChangePassphrase", "Sets another passphrase." => Recorded {
+        /// The new passphrase, at least 8 characters.
+        new_passphrase: Secret = Secret::example(),
         /// The old passphrase.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         passphrase: Option<Secret> = Some(Secret::example()),
         /// The recovery key.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         recovery_key: Option<Secret> = None,
-        /// The new passphrase, at least 8 characters.
-        new_passphrase: Secret = Secret::example(),
     } check |call| {
         one(&call.passphrase, &call.recovery_key)?;
         short("newPassphrase", &call.new_passphrase)
