@@ -46,8 +46,12 @@ pub(super) enum Reply {
     Nothing,
     /// The answer to one call.
     One(Answer),
-    /// The answers to a batch, as text.
-    Batch(String),
+    /// The answers to a batch.
+    Batch {
+        text: String,
+        /// How many of its calls were told to come back later.
+        refused: usize,
+    },
 }
 
 /// The answer to one call.
@@ -67,11 +71,20 @@ impl Reply {
         Self::One(failure("null", error))
     }
 
+    /// How many calls were told to come back later.
+    pub(super) fn refused(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::One(answer) => usize::from(answer.retry_after.is_some()),
+            Self::Batch { refused, .. } => *refused,
+        }
+    }
+
     /// What to send, if anything.
     pub(super) fn into_text(self) -> Option<String> {
         match self {
             Self::Nothing => None,
-            Self::One(Answer { text, .. }) | Self::Batch(text) => Some(text),
+            Self::One(Answer { text, .. }) | Self::Batch { text, .. } => Some(text),
         }
     }
 }
@@ -85,6 +98,16 @@ fn failure(id: &str, error: Error) -> Answer {
 }
 
 impl Dispatch {
+    /// How many calls a message is, read no further than it takes to count them. At least one, and no more than a
+    /// message may have: one that is refused as a whole is one.
+    pub(super) fn weight(&self, text: &str) -> usize {
+        if !text.trim_start().starts_with('[') {
+            return 1;
+        }
+        let calls = serde_json::from_str::<Vec<&RawValue>>(text).map_or(1, |calls| calls.len());
+        if calls > self.limits.batch { 1 } else { calls.max(1) }
+    }
+
     /// Carries out a message: one call or a batch.
     pub(super) async fn message(&self, scope: &Scope, text: &str, admission: Admission) -> Reply {
         if let Err(fault) = json::check(text, self.limits.depth) {
@@ -117,9 +140,10 @@ impl Dispatch {
             return refuse(InvalidRequest::KeyWithBatch);
         }
         let answers = join_all(calls.iter().map(|call| self.call(scope, call.get(), admission))).await;
-        let mut reply = String::new();
+        let (mut reply, mut refused) = (String::new(), 0);
         for (call, answer) in calls.iter().zip(answers) {
             let Some(mut answer) = answer else { continue };
+            refused += usize::from(answer.retry_after.is_some());
             if reply.len() + answer.text.len() > self.limits.response_bytes {
                 let id = envelope::read(call.get()).ok().and_then(|call| call.id).unwrap_or("null");
                 answer = failure(id, Error::ResponseTooLarge { limit: self.limits.response_bytes });
@@ -131,7 +155,7 @@ impl Dispatch {
             return Reply::Nothing;
         }
         reply.push(']');
-        Reply::Batch(reply)
+        Reply::Batch { text: reply, refused }
     }
 
     /// One call. None for a notification, whatever becomes of it.

@@ -218,7 +218,7 @@ async fn publish(rpc: &Inner, caller: Caller, events: Events) -> Response {
 fn outcome(reply: Reply) -> (StatusCode, Value) {
     let kind = match &reply {
         Reply::One(answer) => answer.kind,
-        Reply::Nothing | Reply::Batch(_) => None,
+        Reply::Nothing | Reply::Batch { .. } => None,
     };
     let text = reply.into_text().unwrap_or_default();
     let mut reply: Value = serde_json::from_str(&text).unwrap_or_default();

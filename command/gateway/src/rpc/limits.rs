@@ -17,8 +17,11 @@ pub struct Limits {
     pub response_bytes: usize,
     /// What "busy" tells the caller to wait before trying again.
     pub retry_after: Duration,
-    /// Messages of one WebSocket that are worked on at the same time.
+    /// Calls of one WebSocket that are worked on at the same time; members of a batch count one each.
     pub socket_in_flight: usize,
+    /// Calls of one WebSocket that are told to come back later within five seconds. One more and it is closed with 1013:
+    /// to refuse costs as well, and whoever does not wait when told to would take the processor from those who do.
+    pub socket_refusals: usize,
     /// Bytes that may wait to be written to one WebSocket; beyond it the socket is closed.
     pub socket_write_buffer_bytes: usize,
     /// How often a WebSocket is pinged.
@@ -38,7 +41,8 @@ impl Default for Limits {
             in_flight: 2_048,
             response_bytes: 4 << 20,
             retry_after: Duration::from_millis(250),
-            socket_in_flight: 32,
+            socket_in_flight: 64,
+            socket_refusals: 1_000,
             socket_write_buffer_bytes: 1 << 20,
             socket_ping: Duration::from_secs(20),
             socket_idle: Duration::from_secs(60),

@@ -115,7 +115,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn respond(reply: Reply) -> Response {
     match reply {
         Reply::Nothing => StatusCode::NO_CONTENT.into_response(),
-        Reply::Batch(text) => json(StatusCode::OK, text),
+        Reply::Batch { text, .. } => json(StatusCode::OK, text),
         // Proxies and clients that know nothing of JSON-RPC understand this one.
         Reply::One(Answer { text, retry_after: Some(wait), .. }) => {
             later(json(StatusCode::TOO_MANY_REQUESTS, text), wait)

@@ -19,8 +19,11 @@ pub(crate) struct Limits {
     pub(crate) in_flight: usize,
     /// Largest answer, in bytes. Default 4 MiB.
     pub(crate) response_bytes: usize,
-    /// Messages of one WebSocket that are worked on at the same time. Default 32.
+    /// Calls of one WebSocket that are worked on at the same time; members of a batch count one each. Default 64.
     pub(crate) socket_in_flight: usize,
+    /// Calls of one WebSocket that may be told to come back later within five seconds; one more and the socket is closed
+    /// with 1013. Default 1000.
+    pub(crate) socket_refusals: usize,
     /// How often a WebSocket is pinged. Default 20s.
     pub(crate) socket_ping: Span,
     /// Silence after which a WebSocket is closed. Default 1m.
@@ -54,6 +57,7 @@ impl Default for Limits {
             in_flight: limits.in_flight,
             response_bytes: limits.response_bytes,
             socket_in_flight: limits.socket_in_flight,
+            socket_refusals: limits.socket_refusals,
             socket_ping: Span(limits.socket_ping),
             socket_idle: Span(limits.socket_idle),
             caller_rate: 10_000,
@@ -95,6 +99,7 @@ impl Limits {
             in_flight: self.in_flight,
             response_bytes: self.response_bytes,
             socket_in_flight: self.socket_in_flight,
+            socket_refusals: self.socket_refusals,
             socket_ping: self.socket_ping.0,
             socket_idle: self.socket_idle.0,
             ..rpc::Limits::default()

@@ -225,6 +225,7 @@ impl Config {
             ("limits.caller_operations", self.limits.caller_operations as u64),
             ("limits.bodies_bytes", self.limits.bodies_bytes as u64),
             ("limits.socket_in_flight", self.limits.socket_in_flight as u64),
+            ("limits.socket_refusals", self.limits.socket_refusals as u64),
         ]
         .into_iter()
         .find(|(_, value)| *value == 0);

@@ -61,6 +61,71 @@ async fn a_socket_with_too_much_in_flight_is_told_so_and_stays_open() {
 }
 
 #[tokio::test]
+async fn the_calls_of_a_batch_take_a_place_each() {
+    let fake = Fake::new();
+    let served = Served::new(&Rpc::new(Arc::clone(&fake), limits())).await;
+    let mut socket = served.connect().await;
+    let slow = |id| call(id, "session.set_state", json!(["s", "k", 1]));
+    socket.send(Message::text(json!([slow(1), slow(2), slow(3)]).to_string())).await.unwrap();
+    socket.send(Message::text(json!([slow(4), slow(5)]).to_string())).await.unwrap();
+    let refused = text(&mut socket).await;
+    assert_eq!((&refused[0]["id"], &refused[1]["error"]["code"]), (&json!(4), &json!(-32009)), "{refused}");
+    fake.gate.add_permits(3);
+    assert_eq!(text(&mut socket).await.as_array().unwrap().len(), 3);
+    // One that is larger than all places is carried out when all are free.
+    fake.gate.add_permits(5);
+    socket
+        .send(Message::text(json!([slow(6), slow(7), slow(8), slow(9), slow(10)]).to_string()))
+        .await
+        .unwrap();
+    assert_eq!(text(&mut socket).await.as_array().unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn a_peer_that_goes_on_sending_what_is_refused_is_answered_and_told_to_come_later() {
+    let fake = Fake::new();
+    let few = Limits { socket_refusals: 10, ..limits() };
+    let served = Served::new(&Rpc::new(Arc::clone(&fake), few)).await;
+    let (mut sink, mut answers) = served.connect().await.split();
+    let held: Vec<Value> = (0..4).map(|id| call(id, "session.set_state", json!(["s", "k", 1]))).collect();
+    sink.send(Message::text(Value::Array(held).to_string())).await.unwrap();
+    // It does not stop by itself.
+    let flood = async {
+        let refused = call(9, "system.version", json!({})).to_string();
+        while sink.send(Message::text(refused.clone())).await.is_ok() {}
+    };
+    let read = async {
+        let (mut busy, mut done) = (0, 0);
+        loop {
+            match answers.next().await {
+                Some(Ok(Message::Text(text))) if text.starts_with('[') => done += 1,
+                Some(Ok(Message::Text(text))) => {
+                    assert_eq!(value(&text)["error"]["code"], -32009, "{text}");
+                    busy += 1;
+                    if busy == 11 {
+                        // What is in flight is still answered.
+                        fake.gate.add_permits(4);
+                    }
+                }
+                Some(Ok(Message::Close(frame))) => return (busy, done, frame.expect("a reason")),
+                Some(Ok(_)) => {}
+                other => panic!("no goodbye: {other:?}"),
+            }
+        }
+    };
+    let both = async {
+        let (found, ()) = tokio::join!(read, flood);
+        found
+    };
+    let (busy, done, frame) = tokio::time::timeout(Duration::from_secs(30), both).await.expect("it ends");
+    assert_eq!((busy, done, frame.code), (11, 1, CloseCode::Again));
+    assert!(frame.reason.starts_with("OC-RPC-008"), "{}", frame.reason);
+    let mut again = served.connect().await;
+    again.send(Message::text(call(1, "system.version", json!({})).to_string())).await.unwrap();
+    assert_eq!(text(&mut again).await["id"], 1);
+}
+
+#[tokio::test]
 async fn a_command_outlives_its_socket() {
     let fake = Fake::new();
     let served = Served::new(&Rpc::new(Arc::clone(&fake), limits())).await;
