@@ -85,7 +85,7 @@ async fn filters_leave_what_was_asked_for() {
     let at = json!({ "at": position.to_string() });
     let query = "query($at: Position) {
         faulted: runs(filter: { status: [faulted] }, minPosition: $at) { totalCount nodes { status error { type } } }
-        even: runs(filter: { name: \"even\", namespace: \"suite\" }, minPosition: $at) { nodes { input workflow { name inline } actor } }
+        even: runs(filter: { name: \"even\", namespace: \"default\" }, minPosition: $at) { nodes { input workflow { name inline } actor } }
         raised: tasks(filter: { kind: [\"raise\"] }, minPosition: $at) { nodes { kind status run { status } } }
         apples: messages(filter: { text: \"APPLE\" }, minPosition: $at) { nodes { content sessionId } }
         one: sessions(filter: { channel: \"s2\" }, minPosition: $at) { nodes { id messageCount } }

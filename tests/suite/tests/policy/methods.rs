@@ -49,7 +49,7 @@ async fn a_test_says_what_would_happen_and_which_rules_match() {
     )
     .await;
     let test = async |labels: Value, document: Value| {
-        let mut params = json!({ "agent": "suite/bot", "tool": "http", "arguments": {}, "labels": labels });
+        let mut params = json!({ "agent": "default/bot", "tool": "http", "arguments": {}, "labels": labels });
         if !document.is_null() {
             params["document"] = document;
         }
@@ -61,7 +61,7 @@ async fn a_test_says_what_would_happen_and_which_rules_match() {
     assert_eq!((&secret["action"], &secret["rule"]), (&json!("deny"), &json!("no secrets")));
     assert_eq!(secret["matches"].as_array().unwrap().len(), 2);
     assert_eq!(test(json!(["secret"]), json!({ "default": "allow" })).await["action"], "allow");
-    let odd = json!({ "agent": "suite/bot", "tool": "http", "labels": ["holy"] });
+    let odd = json!({ "agent": "default/bot", "tool": "http", "labels": ["holy"] });
     assert_eq!(code(&server.rpc("policy.test", odd).await.unwrap_err()), "OC-RPC-004");
     server.terminate().await;
 }
@@ -138,7 +138,7 @@ async fn the_command_line_checks_sets_tests_and_replays() {
     assert!(replayed.stdout.contains("allow -> deny by rule \"no\""), "{replayed:?}");
     let set = server.cli(&["policy", "set", "-", "--namespace", "default"], Some(good)).await;
     assert!(set.stdout.contains("version 1"), "{set:?}");
-    let tested = server.cli(&["policy", "test", "--agent", "suite/pay", "--tool", "http"], None).await;
+    let tested = server.cli(&["policy", "test", "--agent", "default/pay", "--tool", "http"], None).await;
     assert!(tested.stdout.starts_with("deny: rule \"no\""), "{tested:?}");
     server.terminate().await;
 }

@@ -127,7 +127,7 @@ async fn a_canary_is_where_it_is_sent_and_nowhere_else() {
     counting.body("/oauth2/token", json!({ "access_token": "t", "expires_in": 3600 }));
     init(&server).await;
     set(&server, "canary", &canary).await;
-    let hook = json!({ "name": "@suite/hook", "url": counting.url("/hook"), "secret": "canary",
+    let hook = json!({ "name": "hook", "url": counting.url("/hook"), "secret": "canary",
         "types": ["io.serverlessworkflow.workflow.completed.v1"] });
     server.rpc("webhook.register", hook).await.unwrap();
     assert!(core_limit(server.pid()).split_whitespace().filter(|word| *word == "0").count() == 2);
@@ -163,14 +163,9 @@ async fn a_canary_is_where_it_is_sent_and_nowhere_else() {
         .map(|used| used["data"]["purpose"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(purposes.len(), 6, "{purposes:?}");
-    for part in [
-        "/send",
-        "/bearer",
-        "/oauth",
-        "/refuses",
-        "environment of run: shell",
-        "webhook @suite/hook: signature",
-    ] {
+    for part in
+        ["/send", "/bearer", "/oauth", "/refuses", "environment of run: shell", "webhook hook: signature"]
+    {
         assert!(purposes.iter().any(|purpose| purpose.contains(part)), "{part}: {purposes:?}");
     }
 

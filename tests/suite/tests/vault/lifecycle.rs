@@ -52,7 +52,7 @@ async fn a_use_is_recorded_and_a_sealed_vault_gives_out_nothing() {
 
     let used = server.events_of_type("credential.used").await;
     assert_eq!(used.len(), 2, "{used:?}");
-    assert_eq!(used[0]["stream"], "credential/suite/api");
+    assert_eq!(used[0]["stream"], "credential/default/api");
     let first = &used[0]["data"];
     assert_eq!(first["version"], 1);
     assert_eq!(first["purpose"], format!("call: http POST {}", counting.url("/send")));
