@@ -22,6 +22,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
+use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 
 use super::{
     Inner, context::Caller, dispatch::Admission, door::Place, limits::Limits, metrics, registry::Scope,
@@ -140,7 +141,8 @@ async fn serve(rpc: Arc<Inner>, socket: WebSocket, scope: Scope, validity: Valid
             received = stream.next() => {
                 heard = Instant::now();
                 match received {
-                    None | Some(Err(_)) | Some(Ok(Message::Close(_))) => break End::Gone,
+                    None | Some(Ok(Message::Close(_))) => break End::Gone,
+                    Some(Err(error)) => break broken(error),
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
                     Some(Ok(Message::Binary(_))) => {
                         break End::Close(close_code::UNSUPPORTED, "JSON-RPC comes as text");
@@ -201,6 +203,20 @@ async fn serve(rpc: Arc<Inner>, socket: WebSocket, scope: Scope, validity: Valid
     }
     // Sends the queued reply to a close frame; without it the peer sees an abnormal closure.
     let _ = timeout(limits.socket_write, sink.close()).await;
+}
+
+/// The end of a socket that cannot be read on: with the code that RFC 6455 has for what the peer did (7.4.1).
+fn broken(error: axum::Error) -> End {
+    let error = error.into_inner();
+    match error.downcast_ref::<tungstenite::Error>() {
+        Some(tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => End::Gone,
+        Some(tungstenite::Error::Protocol(_)) => End::Close(close_code::PROTOCOL, "no WebSocket frame"),
+        Some(tungstenite::Error::Utf8(_)) => End::Close(close_code::INVALID, "text is UTF-8"),
+        Some(tungstenite::Error::Capacity(_)) => {
+            End::Close(close_code::SIZE, "larger than limits.body_bytes")
+        }
+        _ => End::Gone,
+    }
 }
 
 /// Places for all calls of a message, if that many are free. One that is larger than all places takes all of them.

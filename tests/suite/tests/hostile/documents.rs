@@ -156,6 +156,8 @@ async fn expressions_without_end_are_ended_and_say_where() {
         "[range(3e6)] | map([.]) | tostring",
         "until(false; . + 1)",
         "\"a\" * 1e5 | test(\"(a+)+$b\")",
+        // Ten times itself, eight times: a hundred million laughs.
+        "reduce range(8) as $i (\"lol\"; [., ., ., ., ., ., ., ., ., .] | add)",
         "[.[]?, recurse(.; true)] | length",
     ];
     let runs = async {
@@ -244,6 +246,52 @@ async fn data_that_grows_without_end_is_stopped() {
         let run = beside_others(&server, call).await.expect("it is not seen before it runs");
         assert_eq!(run["status"], "faulted", "{run}");
         assert!(run["error"]["detail"].is_string(), "{run}");
+    }
+    unharmed(server).await;
+}
+
+#[tokio::test]
+async fn documents_that_are_larger_than_a_message_may_be_are_refused_for_that() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::on(data.path()).await;
+    let many: Vec<Value> = (0..100_000).map(|n| json!({ format!("t{n}"): { "set": { "a": 1 } } })).collect();
+    let long = json!([{ "a": { "set": { "x": "x".repeat(1 << 20) } } }]);
+    for tasks in [Value::Array(many), long] {
+        let call = server.rpc("workflow.register", json!({ "definition": workflow("large", tasks) }));
+        let error = beside_others(&server, call).await.expect_err("it is too large");
+        assert_eq!(
+            (&error["code"], &error["data"]["code"]),
+            (&json!(-32600), &json!("OC-RPC-002")),
+            "{error}"
+        );
+    }
+    unharmed(server).await;
+}
+
+#[tokio::test]
+async fn names_that_look_alike_or_mean_something_elsewhere_are_names_or_refused() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::on(data.path()).await;
+    // The second of the first pair is Cyrillic, the second of the next one decomposed.
+    for (one, other) in
+        [("a", "\u{430}"), ("\u{e9}", "e\u{301}"), ("__proto__", "constructor"), ("a", "a\u{200b}")]
+    {
+        let tasks = json!([
+            { one: { "set": { "x": 1 } } },
+            { "jump": { "set": { "x": "${ .x + 1 }" }, "then": other } },
+            { "skipped": { "set": { "x": 100 } } },
+            { other: { "set": { "x": "${ .x + 1 }" } } },
+        ]);
+        let params = json!({ "definition": workflow("alike", tasks), "wait": "60s" });
+        match beside_others(&server, server.rpc("run.start", params)).await {
+            Ok(run) => {
+                assert_eq!((&run["status"], &run["output"]), (&json!("completed"), &json!({ "x": 3 })))
+            }
+            Err(error) => {
+                let code = error["data"]["code"].as_str().unwrap_or_default();
+                assert!(code.starts_with("OC-WF-"), "{one:?} {other:?}: {error}");
+            }
+        }
     }
     unharmed(server).await;
 }

@@ -6,6 +6,8 @@
 mod configuration;
 mod connections;
 mod documents;
+mod doors;
+mod frames;
 mod graphql;
 mod rpc;
 
