@@ -48,11 +48,11 @@ fn refuse(status: StatusCode, code: &str, message: &str) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-fn admitted(caller: &Caller) -> Result<(), Response> {
-    if caller.grants.allow_everywhere(Need::Audit) {
-        return Ok(());
-    }
-    Err(refuse(StatusCode::FORBIDDEN, "OC-ACC-001", "this needs the scope audit, for every namespace"))
+/// The refusal, if the caller may not have this.
+fn barred(caller: &Caller) -> Option<Response> {
+    let refusal =
+        || refuse(StatusCode::FORBIDDEN, "OC-ACC-001", "this needs the scope audit, for every namespace");
+    (!caller.grants.allow_everywhere(Need::Audit)).then(refusal)
 }
 
 fn failed(error: signer::Error) -> Response {
@@ -89,7 +89,7 @@ async fn trail<L: Frames>(
     Extension(caller): Extension<Caller>,
     Query(of): Query<TrailOf>,
 ) -> Response {
-    if let Err(refusal) = admitted(&caller) {
+    if let Some(refusal) = barred(&caller) {
         return refusal;
     }
     lines(copies::trail(&*copies.log, &of).await)
@@ -100,7 +100,7 @@ async fn export<L: Frames>(
     Extension(caller): Extension<Caller>,
     Query(of): Query<ExportOf>,
 ) -> Response {
-    if let Err(refusal) = admitted(&caller) {
+    if let Some(refusal) = barred(&caller) {
         return refusal;
     }
     let through = Position(of.to.unwrap_or(u64::MAX).min(copies.log.head().position.0));
@@ -127,7 +127,7 @@ async fn frames<L: Frames>(
     Extension(caller): Extension<Caller>,
     Query(From { from }): Query<From>,
 ) -> Response {
-    if let Err(refusal) = admitted(&caller) {
+    if let Some(refusal) = barred(&caller) {
         return refusal;
     }
     let through = copies.log.head().position;
@@ -147,7 +147,7 @@ async fn run<L: Frames>(
     Extension(caller): Extension<Caller>,
     Path(run): Path<String>,
 ) -> Response {
-    if let Err(refusal) = admitted(&caller) {
+    if let Some(refusal) = barred(&caller) {
         return refusal;
     }
     let Ok(run) = run.parse::<RunId>() else {

@@ -51,6 +51,7 @@ impl KeyFile {
 
     fn create(&self) -> io::Result<Seed> {
         let mut seed = Zeroizing::new([0; 32]);
+        #[expect(clippy::disallowed_methods, reason = "a secret has to come from the operating system")]
         getrandom::fill(&mut seed[..]).map_err(io::Error::other)?;
         let text = Zeroizing::new(STANDARD.encode(&seed[..]));
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.0)?;
