@@ -92,9 +92,12 @@ mod tests {
         assert_eq!(policy.limits.processes, Limits::default().processes);
     }
 
+    /// Asks for more in one way.
+    type Change = fn(&mut SandboxRequest);
+
     #[test]
     fn what_is_wider_is_refused_and_named() {
-        let refusals: [(&str, fn(&mut SandboxRequest)); 5] = [
+        let refusals: [(&str, Change); 5] = [
             ("level: none is more than relaxed", |asked| asked.level = Some(SandboxLevel::None)),
             ("memory_bytes", |asked| asked.memory_bytes = Some((2 << 30) + 1)),
             ("readable: /srv is more than /srv/data", |asked| asked.readable = vec!["/srv".into()]),
