@@ -42,9 +42,9 @@ fn obeying(model: &str, secrets: bool) -> Value {
 /// A server with one secret, `key`.
 async fn start(data: &Path, secrets: &Path) -> Server {
     let key = secrets.join("key");
-    fs::set_permissions(secrets, fs::Permissions::from_mode(0o700)).unwrap();
-    fs::write(&key, "k").unwrap();
-    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(secrets, fs::Permissions::from_mode(0o700)).expect("a file of the test");
+    fs::write(&key, "k").expect("a file of the test");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("a file of the test");
     Server::start(data, Options::default().set("secrets.directory", secrets.display())).await
 }
 
