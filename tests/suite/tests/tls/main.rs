@@ -37,7 +37,7 @@ async fn commands_queries_and_subscriptions_go_over_tls_and_a_new_certificate_is
     assert_eq!(client.version().await.unwrap().name, "openclaw");
     let data_of = client.graphql("{ server { version } }", json!({})).await.unwrap();
     assert!(data_of["server"]["version"].is_string(), "{data_of}");
-    client.subscribe("subscription { events { position } }", json!({})).await.unwrap();
+    drop(client.subscribe("subscription { events { position } }", json!({})).await.unwrap());
     let stranger = openclaw_client::Client::new(&url, &token).unwrap();
     assert!(stranger.version().await.is_err(), "who does not know the authority does not trust it");
 

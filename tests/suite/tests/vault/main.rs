@@ -1,5 +1,7 @@
 //! The vault of a real server.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 mod canary;
 mod lifecycle;
 
