@@ -1,5 +1,7 @@
 //! Tokens of programs.
 
+use openclaw_suite::{documents::workflow, openclaw};
+
 use super::*;
 
 #[tokio::test]
@@ -173,5 +175,22 @@ async fn tokens_are_made_and_unmade_at_the_terminal() {
     server.cli(&["token", "revoke", "ci", "--reason", "done"], None).await.succeeded();
     assert!(!server.cli(&["token", "list"], None).await.succeeded().stdout.contains("ci  ["));
     assert!(server.cli(&["token", "list", "--all"], None).await.succeeded().stdout.contains("revoked"));
+    server.terminate().await;
+}
+
+#[tokio::test]
+async fn who_may_start_a_run_sees_what_it_does_without_being_an_auditor() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::on(data.path()).await;
+    let starter = issue(&server, "starter", &["query", "command:run"]).await;
+    let audit =
+        starter.post("/graphql", r#"{"query":"{ events(first: 1) { nodes { type } } }"}"#).await.unwrap().1;
+    assert!(audit.contains("FORBIDDEN"), "{audit}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let document = workflow("told", json!([{ "greet": { "set": { "said": "hello" } } }])).to_string();
+    let variables = [("OPENCLAW_URL", starter.base()), ("OPENCLAW_TOKEN", starter.token())];
+    let ran = openclaw(elsewhere.path(), &["run", "-", "--json"], &variables, Some(&document)).await;
+    assert!(ran.code == Some(0) && ran.stdout.contains("\"completed\""), "{ran:?}");
+    assert!(ran.stderr.contains("started   greet (set)"), "{ran:?}");
     server.terminate().await;
 }

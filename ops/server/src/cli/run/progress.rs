@@ -14,8 +14,9 @@ use tokio::{task::JoinSet, time::timeout};
 
 use super::output;
 
-const EVENTS: &str = "subscription($after: Position, $stream: String!) {
-    events(after: $after, filter: { stream: $stream }) { position type data }
+/// The events of one run, and not of the whole log: who may start a run need not be an auditor.
+const EVENTS: &str = "subscription($after: Position, $id: ID!) {
+    run(after: $after, id: $id) { event { type data } }
 }";
 
 /// How long the last lines may take after the run has ended.
@@ -67,7 +68,7 @@ impl Progress {
         let variables = json!({
             // The first command's events lie together, so none of the run's lies before this.
             "after": first.position.0.saturating_sub(first.stream_version.0).to_string(),
-            "stream": format!("run/{}", first.run_id),
+            "id": first.run_id,
         });
         let mut watching = JoinSet::new();
         watching.spawn({
@@ -76,7 +77,7 @@ impl Progress {
                 let mut open = Open::default();
                 let Ok(mut updates) = client.subscribe(EVENTS, variables).await else { return };
                 while let Some(Ok(update)) = updates.next().await {
-                    let event = &update["events"];
+                    let event = &update["run"]["event"];
                     let kind = event["type"].as_str().unwrap_or_default();
                     if let Some(line) = open.apply(kind, &event["data"]) {
                         screen.line(&line);
