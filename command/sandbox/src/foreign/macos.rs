@@ -91,9 +91,9 @@ mod tests {
             writable: vec!["/srv/cache".into()],
             ..Policy::default()
         };
-        let text = of(&policy, "/Users/ada/work");
+        let text = of(&policy, "/Volumes/work");
         assert!(text.starts_with("(version 1)\n(deny default)\n"));
-        assert!(text.contains("(allow file-read* file-write* process-exec (subpath \"/Users/ada/work\"))"));
+        assert!(text.contains("(allow file-read* file-write* process-exec (subpath \"/Volumes/work\"))"));
         assert!(text.contains("(allow file-read* process-exec (subpath \"/srv/models\"))"));
         assert!(text.contains("(allow file-read* file-write* process-exec (subpath \"/srv/cache\"))"));
         assert!(
@@ -101,8 +101,8 @@ mod tests {
                 && !text.contains("(subpath \"/\")")
                 && !text.contains("/private/var/folders")
         );
-        let protected = text.find("(deny file-write* (subpath \"/Users/ada/work/.git\"))").unwrap();
-        assert!(protected > text.find("(subpath \"/Users/ada/work\")").unwrap(), "later rules win");
+        let protected = text.find("(deny file-write* (subpath \"/Volumes/work/.git\"))").unwrap();
+        assert!(protected > text.find("(subpath \"/Volumes/work\")").unwrap(), "later rules win");
     }
 
     #[test]
