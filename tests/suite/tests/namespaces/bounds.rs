@@ -28,8 +28,12 @@ async fn a_namespace_has_no_more_open_runs_and_workflows_than_it_may_however_man
         server = server.kill9_and_restart().await;
     }
     server.rpc("run.start", json!({ "definition": waits("b", "w") })).await.expect("b has no limit");
-    let data = server.query("{ runs(filter: { namespace: \"a\" }) { nodes { id } } }", json!({})).await;
-    let one = data["runs"]["nodes"][0]["id"].clone();
+    let one = openclaw_suite::eventually("a run of a is shown", async || {
+        let data = server.query("{ runs(filter: { namespace: \"a\" }) { nodes { id } } }", json!({})).await;
+        let first = data["runs"]["nodes"][0]["id"].clone();
+        first.is_string().then_some(first)
+    })
+    .await;
     server.rpc("run.kill", json!({ "runId": one })).await.unwrap();
     server.ended(one.as_str().unwrap()).await;
     server.rpc("run.start", json!({ "definition": waits("a", "w") })).await.expect("a place is free");

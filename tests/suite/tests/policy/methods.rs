@@ -110,7 +110,7 @@ async fn decisions_and_policies_can_be_read() {
     let run = server.run(paying(&counting.url("/x")), json!({})).await;
     let query = "query($at: Position) { policies(minPosition: $at) { nodes { namespace version removedAt } }
         decisions(filter: { action: [deny] }, minPosition: $at) { nodes { tool policy version rule runId taskName labels } }
-        tasks(first: 5) { nodes { name dispatches decision { action rule } } } }";
+        tasks(first: 5, minPosition: $at) { nodes { name dispatches decision { action rule } } } }";
     let shown = server.query(query, json!({ "at": run["position"] })).await;
     assert_eq!(
         shown["policies"]["nodes"],
