@@ -7,8 +7,12 @@ use crate::{Server, eventually};
 impl Server {
     /// The data of the newest events of a type, the oldest first, each with its `stream` and `position`.
     pub async fn events_of_type(&self, event: &str) -> Vec<Value> {
-        const QUERY: &str = "query($filter: EventFilter) { events(first: 200, filter: $filter) { nodes { position stream data } } }";
-        let data = self.query(QUERY, json!({ "filter": { "type": [event] } })).await;
+        const QUERY: &str = "query($filter: EventFilter, $at: Position) {
+            events(first: 200, filter: $filter, minPosition: $at) { nodes { position stream data } } }";
+        // What is acknowledged is in the log, and shown a moment later.
+        let freshness = self.query("{ freshness { head } }", json!({})).await;
+        let at = &freshness["freshness"]["head"];
+        let data = self.query(QUERY, json!({ "filter": { "type": [event] }, "at": at })).await;
         let mut nodes = data["events"]["nodes"].as_array().expect("a list").clone();
         nodes.sort_by_key(|node| {
             node["position"].as_str().map_or(0, |text| text.parse::<u64>().unwrap_or_default())
